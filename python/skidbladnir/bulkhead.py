@@ -1,0 +1,268 @@
+"""Bulkhead: limits how many calls run at once, and how many may wait (BH)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from skidbladnir.clock import Clock, TaskWaiter, Waiter, check_cancelled, park
+from skidbladnir.errors import BulkheadFullError, BulkheadWaitTimeoutError
+from skidbladnir.events import Event, Listener
+from skidbladnir.options import NS_PER_MS, NS_PER_S, Duration, integer, optional_nanoseconds
+from skidbladnir.policy import AsyncOperation, Guard, Key, Operation, Policy, T
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkheadStats:
+    """BH-8."""
+
+    concurrent_executions: int
+    queue_size: int
+
+
+class Hold:
+    """Keeps a slot until the call has ended and every operation it abandoned has too (BH-7)."""
+
+    __slots__ = ("_count", "_lock", "_outer", "_release")
+
+    def __init__(self, release: Callable[[], None], outer: Hold | None) -> None:
+        self._release = release
+        self._outer = outer
+        self._count = 1
+        self._lock = threading.Lock()
+
+    def add(self) -> None:
+        """One more operation keeps the slot, and those of the bulkheads around."""
+        with self._lock:
+            self._count += 1
+        if self._outer is not None:
+            self._outer.add()
+
+    def end(self) -> None:
+        """An operation that was added has ended."""
+        self.leave()
+        if self._outer is not None:
+            self._outer.end()
+
+    def leave(self) -> None:
+        """The call itself has ended."""
+        with self._lock:
+            self._count -= 1
+            last = self._count == 0
+        if last:
+            self._release()
+
+
+current_hold: contextvars.ContextVar[Hold | None] = contextvars.ContextVar("skidbladnir_hold", default=None)
+
+
+class _Waiting:
+    """A place in the queue. ``granted`` is written under the bulkhead's lock."""
+
+    __slots__ = ("granted", "waiter")
+
+    def __init__(self, waiter: Waiter | TaskWaiter) -> None:
+        self.waiter = waiter
+        self.granted = False
+
+
+class Bulkhead(Policy):
+    """At most ``max_concurrent_calls`` run at once, in the order they came, whatever thread or event loop they came from.
+
+    Args:
+        max_concurrent_calls: at least 1.
+        max_queue_size: calls that may wait, at least 0.
+        max_wait: seconds (or ``timedelta``) a call may wait, at least 0; None: no limit.
+        name: default ``"bulkhead"``.
+
+    Raises:
+        ConfigurationError: for an option outside its range.
+    """
+
+    pattern = "bulkhead"
+
+    def __init__(
+        self,
+        *,
+        max_concurrent_calls: int = 10,
+        max_queue_size: int = 100,
+        max_wait: Duration | None = None,
+        name: str | None = None,
+        listeners: Iterable[Listener] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(name, listeners, clock)
+        self._max_running = integer("bulkhead.max_concurrent_calls", max_concurrent_calls, 1)
+        self._max_queue = integer("bulkhead.max_queue_size", max_queue_size, 0)
+        self._max_wait = optional_nanoseconds("bulkhead.max_wait_ms", max_wait, 0)
+        self._lock = threading.Lock()
+        self._running = 0
+        self._queue: OrderedDict[_Waiting, None] = OrderedDict()
+
+    def stats(self) -> BulkheadStats:
+        """How many calls run and wait (BH-8)."""
+        with self._lock:
+            return BulkheadStats(concurrent_executions=self._running, queue_size=len(self._queue))
+
+    def guard(self) -> Guard:
+        """A block of code in a slot: ``with bulkhead.guard():`` or ``async with bulkhead.guard():``."""
+        return _SlotGuard(self)
+
+    async def _run(self, operation: AsyncOperation[T], key: Key) -> T:
+        if not self._try_acquire():
+            await self._wait()
+        try:
+            return await operation()
+        finally:
+            self._release()
+
+    def _run_sync(self, operation: Operation[T], key: Key) -> T:
+        if not self._try_acquire():
+            self._wait_sync()
+        try:
+            return operation()
+        finally:
+            self._release()
+
+    async def run_holding(self, operation: AsyncOperation[T], key: Key) -> T:
+        """As ``_run``, where a timeout inside may abandon operations. For compositions."""
+        if not self._try_acquire():
+            await self._wait()
+        hold = Hold(self._release, current_hold.get())
+        token = current_hold.set(hold)
+        try:
+            return await operation()
+        finally:
+            current_hold.reset(token)
+            hold.leave()
+
+    def run_holding_sync(self, operation: Operation[T], key: Key) -> T:
+        """As ``_run_sync``, where a timeout inside may abandon operations. For compositions."""
+        if not self._try_acquire():
+            self._wait_sync()
+        hold = Hold(self._release, current_hold.get())
+        token = current_hold.set(hold)
+        try:
+            return operation()
+        finally:
+            current_hold.reset(token)
+            hold.leave()
+
+    def _try_acquire(self) -> bool:
+        with self._lock:
+            if self._running < self._max_running:
+                self._running += 1
+                return True
+        return False
+
+    def _enqueue(self, waiting: _Waiting) -> bool:
+        """Takes a slot that has become free meanwhile (False), or a place in the queue (True)."""
+        with self._lock:
+            if self._running < self._max_running:
+                self._running += 1
+                return False
+            full = len(self._queue) >= self._max_queue
+            if not full and self._max_wait != 0:
+                self._queue[waiting] = None
+                size = len(self._queue)
+        if full:
+            self._reject("full")
+            raise BulkheadFullError(self.name, self._max_running, self._max_queue)
+        if self._max_wait == 0:
+            raise self._waited()
+        if self._listeners:
+            self._listeners.emit(Event("bulkhead_queued", self.name, queue_size=size))
+        return True
+
+    async def _wait(self) -> None:
+        waiter = TaskWaiter()
+        waiting = _Waiting(waiter)
+        if not self._enqueue(waiting):
+            return
+        timer = None
+        if self._max_wait is not None:
+            timer = asyncio.get_running_loop().call_later(self._max_wait / NS_PER_S, waiter.set)
+        try:
+            await waiter.future
+        except BaseException:
+            if not self._leave(waiting):
+                self._release()
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if self._leave(waiting):
+            raise self._waited()
+
+    def _wait_sync(self) -> None:
+        waiter = self._clock.waiter()
+        waiting = _Waiting(waiter)
+        if not self._enqueue(waiting):
+            return
+        until = None if self._max_wait is None else self._clock.now() + self._max_wait
+        try:
+            park(self._clock, waiter, until)
+        except BaseException:
+            if not self._leave(waiting):
+                self._release()
+            raise
+        if self._leave(waiting):
+            check_cancelled(self.name)
+            raise self._waited()
+
+    def _leave(self, waiting: _Waiting) -> bool:
+        """Leaves the queue; False when the slot has been handed over."""
+        with self._lock:
+            if waiting.granted:
+                return False
+            del self._queue[waiting]
+            return True
+
+    def _release(self) -> None:
+        """Gives a slot back, to the head of the queue if there is one (BH-3)."""
+        while True:
+            with self._lock:
+                if not self._queue:
+                    self._running -= 1
+                    return
+                waiting, _ = self._queue.popitem(last=False)
+                waiting.granted = True
+                size = len(self._queue)
+            if self._listeners:
+                self._listeners.emit(Event("bulkhead_handed_over", self.name, queue_size=size))
+            if waiting.waiter.set():
+                return
+
+    def _waited(self) -> BulkheadWaitTimeoutError:
+        self._reject("wait_timeout")
+        return BulkheadWaitTimeoutError(self.name, (self._max_wait or 0) // NS_PER_MS)
+
+    def _reject(self, reason: str) -> None:
+        if self._listeners:
+            self._listeners.emit(Event("bulkhead_rejected", self.name, reason=reason))
+
+
+class _SlotGuard(Guard):
+    def __init__(self, bulkhead: Bulkhead) -> None:
+        self._bulkhead = bulkhead
+
+    def __enter__(self) -> Self:
+        if not self._bulkhead._try_acquire():
+            self._bulkhead._wait_sync()
+        return self
+
+    async def __aenter__(self) -> Self:
+        if not self._bulkhead._try_acquire():
+            await self._bulkhead._wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bulkhead._release()

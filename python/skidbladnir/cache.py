@@ -1,0 +1,391 @@
+"""Cache: answers from what was fetched before, one fetch per key at a time (CA).
+
+``Store`` decides: which value is fresh, stale or gone, who fetches and who waits. ``Cache`` does: it runs the fetches, wakes
+the waiters and tells the listeners.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from skidbladnir.clock import (
+    CancelSignal,
+    Clock,
+    TaskWaiter,
+    Waiter,
+    cancellation,
+    check_cancelled,
+    park,
+    run_with_signal,
+)
+from skidbladnir.errors import CallCancelledError
+from skidbladnir.events import Event, EventType, Listener
+from skidbladnir.options import Duration, boolean, integer, nanoseconds, optional_nanoseconds
+from skidbladnir.policy import AsyncOperation, Key, Operation, Policy, T
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheStats:
+    """CA-13."""
+
+    size: int
+
+
+@dataclass(slots=True)
+class Entry:
+    value: Any
+    fetched: int
+
+
+class Joiner:
+    """A caller that waits for another's fetch. ``leads`` is written under the store's lock: it must fetch itself now."""
+
+    __slots__ = ("leads", "waiter")
+
+    def __init__(self, waiter: Waiter | TaskWaiter) -> None:
+        self.waiter = waiter
+        self.leads = False
+
+
+class Flight:
+    """A fetch under way, and who waits for it. Once ``done``, it holds a value or an error."""
+
+    __slots__ = ("done", "error", "joiners", "key", "signal", "stands_in", "valid", "value")
+
+    def __init__(self, key: Hashable) -> None:
+        self.key = key
+        self.joiners: OrderedDict[Joiner, None] = OrderedDict()
+        self.valid = True
+        self.done = False
+        self.value: Any = None
+        self.error: Exception | None = None
+        # A stale value stands in for the error (CA-9).
+        self.stands_in = False
+        # What cancels a refresh: its task, or the signal of its thread.
+        self.signal: asyncio.Task[None] | CancelSignal | None = None
+
+
+class Store:
+    """The entries and the flights. Every method is called under the cache's lock."""
+
+    def __init__(self, ttl: int, max_stale: int | None, max_entries: int, *, revalidate: bool, if_error: bool) -> None:
+        self.entries: OrderedDict[Hashable, Entry] = OrderedDict()
+        self.flights: dict[Hashable, Flight] = {}
+        self._ttl = ttl
+        self._max_stale = max_stale
+        self._max_entries = max_entries
+        self._revalidate = revalidate
+        self._if_error = if_error
+
+    def read(self, key: Hashable, now: int) -> tuple[EventType, Entry | None]:
+        """What a read finds: a hit or a stale hit with its entry, or a miss."""
+        entry = self.entries.get(key)
+        if entry is not None:
+            age = now - entry.fetched
+            if age < self._ttl:
+                self.entries.move_to_end(key)
+                return "cache_hit", entry
+            if self._revalidate and self._is_usable(age):
+                self.entries.move_to_end(key)
+                return "cache_stale_hit", entry
+        return "cache_miss", None
+
+    def depart(self, key: Hashable) -> Flight | None:
+        """A new flight for the key; None when one is under way."""
+        if key in self.flights:
+            return None
+        flight = self.flights[key] = Flight(key)
+        return flight
+
+    def land(self, flight: Flight, value: object, error: Exception | None, now: int) -> list[Hashable]:
+        """Ends a flight with a value or an error; returns the keys that were evicted."""
+        flight.done = True
+        flight.value, flight.error = value, error
+        if not flight.valid:
+            return []
+        del self.flights[flight.key]
+        if error is None:
+            self.entries[flight.key] = Entry(value, now)
+            self.entries.move_to_end(flight.key)
+            return [self.entries.popitem(last=False)[0] for _ in range(len(self.entries) - self._max_entries)]
+        entry = self.entries.get(flight.key)
+        if self._if_error and entry is not None and self._is_usable(now - entry.fetched):
+            self.entries.move_to_end(flight.key)
+            flight.value, flight.stands_in = entry.value, True
+        return []
+
+    def hand_on(self, flight: Flight) -> Joiner | None:
+        """The fetch was cancelled: the first who waits takes over; without one the flight is over."""
+        if flight.joiners:
+            joiner, _ = flight.joiners.popitem(last=False)
+            joiner.leads = True
+            return joiner
+        flight.done = True
+        if flight.valid:
+            del self.flights[flight.key]
+        return None
+
+    def drop(self, key: Hashable) -> None:
+        """CA-11."""
+        self.entries.pop(key, None)
+        flight = self.flights.pop(key, None)
+        if flight is not None:
+            flight.valid = False
+
+    def _is_usable(self, age: int) -> bool:
+        return self._max_stale is None or age < self._ttl + self._max_stale
+
+
+class Cache(Policy):
+    """Answers from memory while a value is fresh, and, where asked to, while it is stale.
+
+    Calls take a ``key``; a call without one passes the cache by. Async and sync callers share the values and the fetches.
+
+    Args:
+        ttl: seconds (or ``timedelta``) a value is fresh, from the end of its fetch; at least 0.
+        stale_while_revalidate: a stale value is the answer, and is fetched anew in the background.
+        stale_if_error: a stale value is the answer when its fetch fails.
+        max_stale: how long after ``ttl`` a stale value may still be used; None: no limit.
+        max_entries: values kept, at least 1; the least recently used goes first.
+        name: default ``"cache"``.
+
+    Raises:
+        ConfigurationError: for an option outside its range.
+    """
+
+    pattern = "cache"
+
+    def __init__(
+        self,
+        *,
+        ttl: Duration = 60.0,
+        stale_while_revalidate: bool = True,
+        stale_if_error: bool = False,
+        max_stale: Duration | None = None,
+        max_entries: int = 1000,
+        name: str | None = None,
+        listeners: Iterable[Listener] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(name, listeners, clock)
+        self._store = Store(
+            nanoseconds("cache.ttl_ms", ttl, 0),
+            optional_nanoseconds("cache.max_stale_ms", max_stale, 0),
+            integer("cache.max_entries", max_entries, 1),
+            revalidate=boolean("cache.stale_while_revalidate", stale_while_revalidate),
+            if_error=boolean("cache.stale_if_error", stale_if_error),
+        )
+        self._lock = threading.Lock()
+        self._refreshes: set[Flight] = set()
+
+    def stats(self) -> CacheStats:
+        """How many values are kept (CA-13)."""
+        with self._lock:
+            return CacheStats(size=len(self._store.entries))
+
+    def invalidate(self, key: Hashable) -> None:
+        """Forgets a value; a fetch of it that is under way stores nothing (CA-11)."""
+        with self._lock:
+            self._store.drop(key)
+        self._emit("cache_invalidated", key)
+
+    def clear(self) -> None:
+        """Forgets all values, as ``invalidate``."""
+        with self._lock:
+            for key in [*self._store.entries, *self._store.flights]:
+                self._store.drop(key)
+        self._emit("cache_invalidated", None)
+
+    def close(self) -> None:
+        """Cancels the refreshes under way, of this event loop and of threads (CA-12)."""
+        with self._lock:
+            signals = [flight.signal for flight in self._refreshes]
+        for signal in signals:
+            if signal is not None:
+                signal.cancel()
+
+    async def _run(self, operation: AsyncOperation[T], key: Key) -> T:
+        if key is None:
+            return await operation()
+        with self._lock:
+            found, entry = self._store.read(key, self._clock.now())
+            flight = None if found == "cache_hit" else self._store.depart(key)
+            joiner = self._join(key, TaskWaiter()) if found == "cache_miss" and flight is None else None
+        self._emit(found, key)
+        if entry is not None:
+            if flight is not None:
+                task = asyncio.get_running_loop().create_task(self._refresh(flight, operation))
+                flight.signal = task
+                self._refreshes.add(flight)
+                task.add_done_callback(lambda task: self._refresh_ended(flight, task))
+            return cast("T", entry.value)
+        if joiner is not None:
+            flight, joined = joiner
+            try:
+                await cast("TaskWaiter", joined.waiter).future
+            except BaseException:
+                self._leave(flight, joined)
+                raise
+            if not joined.leads:
+                return self._answer(flight)
+        return await self._lead(cast("Flight", flight), operation)
+
+    def _run_sync(self, operation: Operation[T], key: Key) -> T:
+        if key is None:
+            return operation()
+        with self._lock:
+            found, entry = self._store.read(key, self._clock.now())
+            flight = None if found == "cache_hit" else self._store.depart(key)
+            joiner = self._join(key, self._clock.waiter()) if found == "cache_miss" and flight is None else None
+        self._emit(found, key)
+        if entry is not None:
+            if flight is not None:
+                self._start_refresh(flight, operation)
+            return cast("T", entry.value)
+        if joiner is not None:
+            flight, joined = joiner
+            try:
+                park(self._clock, joined.waiter, None)
+                if not flight.done and not joined.leads:
+                    check_cancelled(self.name)
+            except BaseException:
+                self._leave(flight, joined)
+                raise
+            if not joined.leads:
+                return self._answer(flight)
+        return self._lead_sync(cast("Flight", flight), operation)
+
+    async def _lead(self, flight: Flight, operation: AsyncOperation[T]) -> T:
+        try:
+            value = await operation()
+        except Exception as error:
+            return self._failed(flight, error)
+        except BaseException:
+            self._hand_on(flight)
+            raise
+        self._landed(flight, value)
+        return value
+
+    def _lead_sync(self, flight: Flight, operation: Operation[T]) -> T:
+        try:
+            value = operation()
+        except CallCancelledError:
+            self._hand_on(flight)
+            raise
+        except Exception as error:
+            return self._failed(flight, error)
+        except BaseException:
+            self._hand_on(flight)
+            raise
+        self._landed(flight, value)
+        return value
+
+    async def _refresh(self, flight: Flight, operation: AsyncOperation[object]) -> None:
+        try:
+            value = await operation()
+        except Exception as error:
+            self._refresh_failed(flight, error)
+        else:
+            self._refreshed(flight, value)
+
+    def _refresh_ended(self, flight: Flight, task: asyncio.Task[None]) -> None:
+        # Not in the coroutine: a task that is cancelled before its first step never runs it.
+        self._refreshes.discard(flight)
+        if task.cancelled() or task.exception() is not None:
+            self._hand_on(flight)
+
+    def _start_refresh(self, flight: Flight, operation: Operation[object]) -> None:
+        # The refresh does not end with its caller: it has a signal of its own, which ``close`` cancels.
+        signal = flight.signal = CancelSignal(self._clock)
+        self._refreshes.add(flight)
+        self._clock.start_thread(
+            lambda: run_with_signal(signal, lambda: self._refresh_sync(flight, operation)), f"skidbladnir-{self.name}"
+        )
+
+    def _refresh_sync(self, flight: Flight, operation: Operation[object]) -> None:
+        try:
+            value = operation()
+        except CallCancelledError:
+            self._hand_on(flight)
+        except Exception as error:
+            self._refresh_failed(flight, error)
+        except BaseException:
+            self._hand_on(flight)
+            raise
+        else:
+            signal = cancellation()
+            if signal is not None and signal.cancelled:
+                self._hand_on(flight)
+            else:
+                self._refreshed(flight, value)
+        finally:
+            self._refreshes.discard(flight)
+
+    def _join(self, key: Hashable, waiter: Waiter | TaskWaiter) -> tuple[Flight, Joiner]:
+        flight = self._store.flights[key]
+        joiner = Joiner(waiter)
+        flight.joiners[joiner] = None
+        return flight, joiner
+
+    def _leave(self, flight: Flight, joiner: Joiner) -> None:
+        with self._lock:
+            flight.joiners.pop(joiner, None)
+        if joiner.leads:
+            self._hand_on(flight)
+
+    def _hand_on(self, flight: Flight) -> None:
+        while True:
+            with self._lock:
+                joiner = self._store.hand_on(flight)
+            if joiner is None or joiner.waiter.set():
+                return
+
+    def _land(self, flight: Flight, value: object, error: Exception | None) -> list[Hashable]:
+        with self._lock:
+            evicted = self._store.land(flight, value, error, self._clock.now())
+            joiners = list(flight.joiners)
+            flight.joiners.clear()
+        for joiner in joiners:
+            joiner.waiter.set()
+        return evicted
+
+    def _landed(self, flight: Flight, value: object) -> None:
+        for key in self._land(flight, value, None):
+            self._emit("cache_evicted", key)
+
+    def _failed(self, flight: Flight, error: Exception) -> Any:
+        self._land(flight, None, error)
+        if flight.stands_in:
+            self._emit("cache_refresh_failed", flight.key, error)
+        return self._answer(flight)
+
+    def _refreshed(self, flight: Flight, value: object) -> None:
+        evicted = self._land(flight, value, None)
+        if flight.valid:
+            self._emit("cache_refreshed", flight.key)
+        for key in evicted:
+            self._emit("cache_evicted", key)
+
+    def _refresh_failed(self, flight: Flight, error: Exception) -> None:
+        self._land(flight, None, error)
+        if flight.valid:
+            self._emit("cache_refresh_failed", flight.key, error)
+
+    def _answer(self, flight: Flight) -> Any:
+        """What a landed flight gives each of its callers."""
+        if flight.stands_in:
+            self._emit("cache_stale_hit", flight.key)
+        elif flight.error is not None:
+            raise flight.error
+        return flight.value
+
+    def _emit(self, kind: EventType, key: object, error: BaseException | None = None) -> None:
+        if self._listeners:
+            self._listeners.emit(Event(kind, self.name, key=key, error=error))
+
+

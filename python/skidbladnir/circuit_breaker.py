@@ -1,0 +1,489 @@
+"""Circuit breaker: stops calls to a dependency that fails (CB).
+
+``Circuit`` decides: the state table of the specification, without clock, lock or listener. ``CircuitBreaker`` does: it
+reads the clock, holds the lock while ``Circuit`` decides, and tells the listeners afterwards.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from skidbladnir.clock import Clock
+from skidbladnir.errors import CallCancelledError, CircuitOpenError, ConfigurationError, RejectedError
+from skidbladnir.events import Event, EventType, Listener
+from skidbladnir.options import (
+    MAXIMUM,
+    NS_PER_MS,
+    NS_PER_S,
+    Duration,
+    integer,
+    milliseconds_up,
+    nanoseconds,
+    number,
+)
+from skidbladnir.policy import AsyncOperation, Guard, Key, Operation, Policy, T
+from skidbladnir.window import Counter, SlowCall, Window, build_counter
+
+Predicate = Callable[[BaseException | None, object], bool]
+"""Asked with the error (None after a return) and the result (None after an error)."""
+
+
+class CircuitState(StrEnum):
+    CLOSED = "CLOSED"
+    OPEN = "OPEN"
+    HALF_OPEN = "HALF_OPEN"
+    FORCED_OPEN = "FORCED_OPEN"
+    DISABLED = "DISABLED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetTimeoutBackoff:
+    """Each opening in a row multiplies the reset timeout by ``factor`` (1 to 1000), up to ``maximum`` seconds (CB-10)."""
+
+    maximum: Duration
+    factor: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitBreakerStats:
+    """CB-22 and CB-23. ``retry_after`` is in seconds, and None unless OPEN."""
+
+    state: CircuitState
+    failure_count: int
+    success_count: int
+    running_probes: int
+    generation: int
+    retry_after: float | None
+    calls: int
+    successes: int
+    failures: int
+    ignored: int
+    cancelled: int
+    rejected: int
+    slow: int
+
+
+class Permit(NamedTuple):
+    """An admitted call: the generation it belongs to, and when it began."""
+
+    generation: int
+    started: int
+
+
+class Transition(NamedTuple):
+    source: CircuitState
+    target: CircuitState
+    generation: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Totals:
+    successes: int = 0
+    failures: int = 0
+    ignored: int = 0
+    cancelled: int = 0
+    rejected: int = 0
+    slow: int = 0
+    running: int = 0
+
+
+class Circuit:
+    """The state machine. Every method takes the time, in nanoseconds, and is called under the breaker's lock."""
+
+    def __init__(
+        self,
+        *,
+        counter: Counter,
+        reset_timeout: int,
+        success_threshold: int,
+        max_probes: int,
+        slow_call: int | None,
+        backoff: tuple[float, int] | None,
+    ) -> None:
+        self.state = CircuitState.CLOSED
+        self.generation = 0
+        self.totals = Totals()
+        self.counter = counter
+        self._reset_timeout = reset_timeout
+        self._success_threshold = success_threshold
+        self._max_probes = max_probes
+        self._slow_call = slow_call
+        self._backoff = backoff
+        self._opened_at = 0
+        self._next_timeout_ms = reset_timeout / NS_PER_MS
+        self._timeout = reset_timeout
+        # Whether the counts are those of the probes: in HALF_OPEN, and in an OPEN that a probe caused.
+        self._counts_probes = False
+        self._probe_failures = 0
+        self._probe_successes = 0
+        # When each probe that occupies a place began, the oldest first.
+        self._probes: list[int] = []
+
+    def admit(self, now: int) -> tuple[Permit | None, Transition | None]:
+        """The permit of a call, or None: rejected. With the transition that it caused."""
+        transition = None
+        match self.state:
+            case CircuitState.OPEN if now - self._opened_at >= self._timeout:
+                transition = self._enter(CircuitState.HALF_OPEN, now, "reset_timeout")
+                admitted = True
+            case CircuitState.CLOSED | CircuitState.DISABLED:
+                admitted = True
+            case CircuitState.HALF_OPEN:
+                self._free_hung_probes(now)
+                running = len(self._probes)
+                admitted = running < self._max_probes and running + self._probe_successes < self._success_threshold
+            case _:
+                admitted = False
+        if not admitted:
+            self.totals.rejected += 1
+            return None, None
+        self.totals.running += 1
+        if self.state is CircuitState.HALF_OPEN:
+            self._probes.append(now)
+        return Permit(self.generation, now), transition
+
+    def succeed(self, permit: Permit, now: int) -> Transition | None:
+        self.totals.successes += 1
+        slow = self._end(permit, now)
+        if permit.generation != self.generation:
+            return None
+        match self.state:
+            case CircuitState.CLOSED:
+                return self._open_for(self.counter.record(now, False, slow), now)
+            case CircuitState.HALF_OPEN if slow:
+                return self._open_for("probe_slow", now)
+            case CircuitState.HALF_OPEN:
+                self._probe_successes += 1
+                if self._probe_successes >= self._success_threshold:
+                    return self._enter(CircuitState.CLOSED, now, "probes_succeeded")
+            case _:
+                pass
+        return None
+
+    def fail(self, permit: Permit, now: int) -> Transition | None:
+        self.totals.failures += 1
+        slow = self._end(permit, now)
+        if permit.generation != self.generation:
+            return None
+        match self.state:
+            case CircuitState.CLOSED:
+                return self._open_for(self.counter.record(now, True, slow), now)
+            case CircuitState.HALF_OPEN:
+                self._probe_failures += 1
+                return self._open_for("probe_failed", now)
+            case _:
+                return None
+
+    def ignore(self, permit: Permit, *, cancelled: bool) -> None:
+        if cancelled:
+            self.totals.cancelled += 1
+        else:
+            self.totals.ignored += 1
+        self._give_back(permit)
+
+    def force(self, state: CircuitState, now: int, reason: str) -> Transition | None:
+        """CB-19 to CB-21."""
+        if state is self.state and state is not CircuitState.CLOSED:
+            return None
+        return self._enter(state, now, reason)
+
+    def counts(self, now: int) -> tuple[int, int]:
+        """Failures and successes that count now."""
+        if self._counts_probes:
+            return self._probe_failures, self._probe_successes
+        return self.counter.counts(self._opened_at if self.state is CircuitState.OPEN else now)
+
+    def running_probes(self, now: int) -> int:
+        return sum(not self._is_hung(started, now) for started in self._probes)
+
+    def retry_after(self, now: int) -> int | None:
+        """Nanoseconds that are left of OPEN; None in other states."""
+        if self.state is not CircuitState.OPEN:
+            return None
+        return max(0, self._opened_at + self._timeout - now)
+
+    def _end(self, permit: Permit, now: int) -> bool:
+        """Gives back what the call held; returns whether it was slow."""
+        self._give_back(permit)
+        slow = self._slow_call is not None and now - permit.started >= self._slow_call
+        self.totals.slow += slow
+        return slow
+
+    def _give_back(self, permit: Permit) -> None:
+        self.totals.running -= 1
+        if permit.generation == self.generation and permit.started in self._probes:
+            self._probes.remove(permit.started)
+
+    def _is_hung(self, started: int, now: int) -> bool:
+        """CB-12."""
+        return self._reset_timeout > 0 and now - started >= self._reset_timeout
+
+    def _free_hung_probes(self, now: int) -> None:
+        while self._probes and self._is_hung(self._probes[0], now):
+            del self._probes[0]
+
+    def _open_for(self, reason: str | None, now: int) -> Transition | None:
+        return None if reason is None else self._enter(CircuitState.OPEN, now, reason)
+
+    def _enter(self, state: CircuitState, now: int, reason: str) -> Transition:
+        """Every transition passes here: a new generation, and counts from 0 (CB-17, CB-18)."""
+        source, self.state = self.state, state
+        self.generation += 1
+        self._probes.clear()
+        self._counts_probes = state is CircuitState.HALF_OPEN or (
+            state is CircuitState.OPEN and source is CircuitState.HALF_OPEN
+        )
+        if state is CircuitState.OPEN:
+            self._opened_at = now
+            self._timeout = int(self._next_timeout_ms) * NS_PER_MS if self._backoff else self._reset_timeout
+            if self._backoff:
+                factor, maximum = self._backoff
+                self._next_timeout_ms = min(self._next_timeout_ms * factor, maximum / NS_PER_MS)
+        else:
+            self.counter.clear()
+            self._probe_failures = self._probe_successes = 0
+            if state is CircuitState.CLOSED:
+                self._next_timeout_ms = self._reset_timeout / NS_PER_MS
+        return Transition(source, state, self.generation, reason)
+
+
+class CircuitBreaker(Policy):
+    """A circuit breaker.
+
+    Args:
+        failure_threshold: failures that open the circuit, at least 1; default 5. Not with a rate window.
+        reset_timeout: seconds (or ``timedelta``) from opening to the first probe, at least 0.
+        half_open_success_threshold: successful probes that close it, at least 1.
+        half_open_max_concurrent: probes at once, at least 1; default ``half_open_success_threshold``.
+        window: what is counted while CLOSED; default ``Window(kind="consecutive")``.
+        slow_call: opens for slow calls too; only with the windows ``count`` and ``time``.
+        reset_timeout_backoff: lengthens ``reset_timeout`` by each opening in a row.
+        is_failure: decides between failure and success; default: every error fails, no result does.
+        ignore: asked before ``is_failure``; an outcome for which it is true does not count.
+        name: default ``"circuit_breaker"``.
+
+    Raises:
+        ConfigurationError: for an option outside its range, or options that exclude each other.
+    """
+
+    pattern = "circuit_breaker"
+
+    def __init__(
+        self,
+        *,
+        failure_threshold: int | None = None,
+        reset_timeout: Duration = 30.0,
+        half_open_success_threshold: int = 3,
+        half_open_max_concurrent: int | None = None,
+        window: Window | None = None,
+        slow_call: SlowCall | None = None,
+        reset_timeout_backoff: ResetTimeoutBackoff | None = None,
+        is_failure: Predicate | None = None,
+        ignore: Predicate | None = None,
+        name: str | None = None,
+        listeners: Iterable[Listener] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(name, listeners, clock)
+        path = self.pattern
+        reset = nanoseconds(f"{path}.reset_timeout_ms", reset_timeout, 0)
+        threshold = integer(f"{path}.half_open_success_threshold", half_open_success_threshold, 1)
+        probes = threshold if half_open_max_concurrent is None else half_open_max_concurrent
+        self._circuit = Circuit(
+            counter=build_counter(path, window or Window(), failure_threshold, slow_call, self._clock.now()),
+            reset_timeout=reset,
+            success_threshold=threshold,
+            max_probes=integer(f"{path}.half_open_max_concurrent", probes, 1),
+            slow_call=None
+            if slow_call is None
+            else nanoseconds(f"{path}.slow_call.duration_ms", slow_call.duration, 1),
+            backoff=None if reset_timeout_backoff is None else _backoff(path, reset_timeout_backoff, reset),
+        )
+        self._is_failure = is_failure
+        self._ignore = ignore
+        self._lock = threading.Lock()
+
+    @property
+    def state(self) -> CircuitState:
+        """The state. OPEN lasts until a call comes after the reset timeout (CB-9)."""
+        return self._circuit.state
+
+    def stats(self) -> CircuitBreakerStats:
+        """A consistent picture of the counts (CB-22, CB-23)."""
+        with self._lock:
+            circuit, now = self._circuit, self._clock.now()
+            failures, successes = circuit.counts(now)
+            retry_after = circuit.retry_after(now)
+            totals = circuit.totals
+            ended = totals.successes + totals.failures + totals.ignored + totals.cancelled + totals.rejected
+            return CircuitBreakerStats(
+                state=circuit.state,
+                failure_count=failures,
+                success_count=successes,
+                running_probes=circuit.running_probes(now),
+                generation=circuit.generation,
+                retry_after=None if retry_after is None else retry_after / NS_PER_S,
+                calls=ended + totals.running,
+                successes=totals.successes,
+                failures=totals.failures,
+                ignored=totals.ignored,
+                cancelled=totals.cancelled,
+                rejected=totals.rejected,
+                slow=totals.slow,
+            )
+
+    def force_open(self) -> None:
+        """Rejects every call until ``reset`` or ``disable`` (CB-19)."""
+        self._force(CircuitState.FORCED_OPEN, "forced_open")
+
+    def disable(self) -> None:
+        """Admits every call and counts only totals, until ``reset`` or ``force_open`` (CB-20)."""
+        self._force(CircuitState.DISABLED, "disabled")
+
+    def reset(self) -> None:
+        """Closes the circuit, with every count at 0 (CB-21)."""
+        self._force(CircuitState.CLOSED, "reset")
+
+    def guard(self) -> Guard:
+        """A block of code under the breaker: ``with breaker.guard():`` or ``async with breaker.guard():``."""
+        return _CircuitGuard(self)
+
+    async def _run(self, operation: AsyncOperation[T], key: Key) -> T:
+        permit = self._admit()
+        try:
+            result = await operation()
+        except BaseException as error:
+            self._raised(permit, error)
+            raise
+        self._returned(permit, result)
+        return result
+
+    def _run_sync(self, operation: Operation[T], key: Key) -> T:
+        permit = self._admit()
+        try:
+            result = operation()
+        except BaseException as error:
+            self._raised(permit, error)
+            raise
+        self._returned(permit, result)
+        return result
+
+    def _admit(self) -> Permit:
+        with self._lock:
+            circuit, now = self._circuit, self._clock.now()
+            permit, transition = circuit.admit(now)
+            state, generation, retry_after = circuit.state, circuit.generation, circuit.retry_after(now)
+        if self._listeners:
+            self._changed(transition)
+            if permit is None:
+                left = None if retry_after is None else retry_after / NS_PER_S
+                self._listeners.emit(
+                    Event("call_rejected", self.name, state=state, generation=generation, retry_after=left)
+                )
+            else:
+                self._listeners.emit(Event("call_admitted", self.name, state=state, generation=generation))
+        if permit is not None:
+            return permit
+        if retry_after is not None:
+            reason = f"retry after {milliseconds_up(retry_after)} ms"
+            raise CircuitOpenError(self.name, reason, retry_after / NS_PER_S)
+        raise CircuitOpenError(self.name, "probing" if state is CircuitState.HALF_OPEN else "forced open")
+
+    def _returned(self, permit: Permit, result: object) -> None:
+        try:
+            if self._ignore is not None and self._ignore(None, result):
+                self._ignored(permit, None)
+                return
+            failed = self._is_failure is not None and self._is_failure(None, result)
+        except BaseException as broken:
+            self._record(permit, True, broken)
+            raise
+        self._record(permit, failed, None)
+
+    def _raised(self, permit: Permit, error: BaseException) -> None:
+        if not isinstance(error, Exception) or isinstance(error, CallCancelledError):
+            with self._lock:
+                self._circuit.ignore(permit, cancelled=True)
+            if self._listeners:
+                self._listeners.emit(Event("call_cancelled", self.name, generation=permit.generation))
+            return
+        try:
+            if isinstance(error, RejectedError) or (self._ignore is not None and self._ignore(error, None)):
+                self._ignored(permit, error)
+                return
+            failed = self._is_failure is None or self._is_failure(error, None)
+        except BaseException:
+            self._record(permit, True, error)
+            raise
+        self._record(permit, failed, error)
+
+    def _ignored(self, permit: Permit, error: BaseException | None) -> None:
+        with self._lock:
+            self._circuit.ignore(permit, cancelled=False)
+        if self._listeners:
+            self._listeners.emit(Event("call_ignored", self.name, generation=permit.generation, error=error))
+
+    def _record(self, permit: Permit, failed: bool, error: BaseException | None) -> None:
+        with self._lock:
+            now = self._clock.now()
+            transition = self._circuit.fail(permit, now) if failed else self._circuit.succeed(permit, now)
+        if self._listeners:
+            kind: EventType = "call_failed" if failed else "call_succeeded"
+            shown = error if failed else None
+            self._listeners.emit(Event(kind, self.name, generation=permit.generation, error=shown))
+            self._changed(transition)
+
+    def _force(self, state: CircuitState, reason: str) -> None:
+        with self._lock:
+            transition = self._circuit.force(state, self._clock.now(), reason)
+        self._changed(transition)
+
+    def _changed(self, transition: Transition | None) -> None:
+        if transition is not None and self._listeners:
+            self._listeners.emit(
+                Event(
+                    "circuit_state_changed",
+                    self.name,
+                    from_state=transition.source,
+                    to_state=transition.target,
+                    generation=transition.generation,
+                    reason=transition.reason,
+                )
+            )
+
+
+class _CircuitGuard(Guard):
+    def __init__(self, breaker: CircuitBreaker) -> None:
+        self._breaker = breaker
+        self._permit: Permit | None = None
+
+    def __enter__(self) -> Self:
+        self._permit = self._breaker._admit()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        permit, self._permit = self._permit, None
+        if permit is None:
+            raise RuntimeError("this guard has not been entered, or has been left already")
+        if error is None:
+            self._breaker._returned(permit, None)
+        else:
+            self._breaker._raised(permit, error)
+
+
+def _backoff(path: str, backoff: ResetTimeoutBackoff, reset_timeout: int) -> tuple[float, int]:
+    at = f"{path}.reset_timeout_backoff"
+    factor = number(f"{at}.factor", backoff.factor, 1, 1000)
+    maximum = nanoseconds(f"{at}.max_ms", backoff.maximum, 0)
+    if maximum < reset_timeout:
+        least = reset_timeout // NS_PER_MS
+        raise ConfigurationError("range", f"{at}.max_ms", maximum // NS_PER_MS, f"{least} (reset_timeout_ms) to {MAXIMUM}")
+    return factor, maximum

@@ -1,0 +1,71 @@
+"""Composition: several policies as one, in any order (CO)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from skidbladnir.bulkhead import Bulkhead
+from skidbladnir.errors import ConfigurationError
+from skidbladnir.events import Listener
+from skidbladnir.policy import AsyncOperation, Key, Layer, Operation, Policy, T
+from skidbladnir.timeout import Timeout
+
+
+class Composition(Layer):
+    """Policies around an operation, the first outermost. Made by ``compose``."""
+
+    def __init__(self, policies: tuple[Policy, ...]) -> None:
+        self.policies = policies
+        # A bulkhead keeps the slots of abandoned operations only where a timeout inside may abandon any (BH-7).
+        innermost_first = list(reversed(policies))
+        self._async_layers: list[Callable[..., Coroutine[Any, Any, Any]]] = []
+        self._sync_layers: list[Callable[..., Any]] = []
+        abandons = abandons_sync = False
+        for policy in innermost_first:
+            if isinstance(policy, Timeout):
+                abandons |= policy.mode == "abandon"
+                abandons_sync |= policy.mode != "cancel"
+            holds = isinstance(policy, Bulkhead)
+            self._async_layers.append(policy.run_holding if holds and abandons else policy._run)
+            self._sync_layers.append(policy.run_holding_sync if holds and abandons_sync else policy._run_sync)
+
+    def _run(self, operation: AsyncOperation[T], key: Key) -> Coroutine[Any, Any, T]:
+        *inner, outermost = self._async_layers
+        for layer in inner:
+            operation = functools.partial(layer, operation, key)
+        return outermost(operation, key)
+
+    def _run_sync(self, operation: Operation[T], key: Key) -> T:
+        for layer in self._sync_layers:
+            operation = functools.partial(layer, operation, key)
+        return operation()
+
+    def add_listener(self, listener: Listener) -> Callable[[], None]:
+        removals = [policy.add_listener(listener) for policy in self.policies]
+
+        def remove() -> None:
+            for one in removals:
+                one()
+
+        return remove
+
+
+def compose(*policies: Policy | Composition) -> Composition:
+    """Several policies as one, the first named outermost; compositions among them are unfolded.
+
+    Raises:
+        ConfigurationError: without any policy, or for something that is none.
+    """
+    flat: list[Policy] = []
+    for index, policy in enumerate(policies):
+        if isinstance(policy, Composition):
+            flat.extend(policy.policies)
+        elif isinstance(policy, Policy):
+            flat.append(policy)
+        else:
+            raise ConfigurationError("type", f"compose[{index}]", policy, "a policy")
+    if not flat:
+        raise ConfigurationError("range", "compose", (), "at least one policy")
+    return Composition(tuple(flat))

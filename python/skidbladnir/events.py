@@ -1,0 +1,94 @@
+"""What policies report to listeners (EV-1)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+EventType = Literal[
+    "call_admitted",
+    "call_rejected",
+    "call_succeeded",
+    "call_failed",
+    "call_ignored",
+    "call_cancelled",
+    "circuit_state_changed",
+    "retry_scheduled",
+    "retry_exhausted",
+    "bulkhead_queued",
+    "bulkhead_rejected",
+    "bulkhead_handed_over",
+    "timed_out",
+    "call_abandoned",
+    "late_outcome",
+    "cache_hit",
+    "cache_stale_hit",
+    "cache_miss",
+    "cache_refreshed",
+    "cache_refresh_failed",
+    "cache_evicted",
+    "cache_invalidated",
+    "fallback_used",
+    "health_changed",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event. Fields that do not belong to its ``type`` are None; durations are in seconds."""
+
+    type: EventType
+    policy: str
+    error: BaseException | None = None
+    state: str | None = None
+    generation: int | None = None
+    retry_after: float | None = None
+    from_state: str | None = None
+    to_state: str | None = None
+    reason: str | None = None
+    attempt: int | None = None
+    delay: float | None = None
+    queue_size: int | None = None
+    timeout: float | None = None
+    outcome: str | None = None
+    key: object = None
+    provider: str | None = None
+
+
+Listener = Callable[[Event], None]
+
+_log = logging.getLogger("skidbladnir")
+
+
+class Listeners:
+    """An ordered list of listeners; falsy while empty, so that no event is built when nobody listens (GN-13)."""
+
+    __slots__ = ("_all",)
+
+    def __init__(self) -> None:
+        self._all: tuple[Listener, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
+    def add(self, listener: Listener) -> Callable[[], None]:
+        """Adds a listener; returns what removes it again. Tuples are replaced whole, so emitting needs no lock."""
+        self._all = (*self._all, listener)
+
+        def remove() -> None:
+            remaining = list(self._all)
+            if listener in remaining:
+                remaining.remove(listener)
+            self._all = tuple(remaining)
+
+        return remove
+
+    def emit(self, event: Event) -> None:
+        """Calls every listener. One that raises is logged, and changes nothing."""
+        for listener in self._all:
+            try:
+                listener(event)
+            except Exception:
+                _log.exception("a listener failed on %s of %s", event.type, event.policy)

@@ -1,0 +1,256 @@
+"""Timeout: ends a call that takes too long (TO)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Generic, Literal, cast
+
+from skidbladnir.bulkhead import Hold, current_hold
+from skidbladnir.clock import CancelSignal, Clock, Waiter, cancellation, park, run_with_signal
+from skidbladnir.errors import CallCancelledError, CallTimeoutError
+from skidbladnir.events import Event, Listener
+from skidbladnir.options import NS_PER_MS, NS_PER_S, Duration, nanoseconds, word
+from skidbladnir.policy import AsyncOperation, Key, Operation, Policy, T
+
+TimeoutMode = Literal["cancel", "abandon"]
+MODES: tuple[TimeoutMode, ...] = ("cancel", "abandon")
+
+
+class Timeout(Policy):
+    """Ends a call at its deadline.
+
+    At the deadline the operation is told to end: its task is cancelled, or the ``cancellation()`` of a sync one is. Mode
+    ``"cancel"`` then waits until it has; ``"abandon"`` does not. A sync operation runs in the caller's thread in mode
+    ``"cancel"``, in a daemon thread in mode ``"abandon"`` (TO-8).
+
+    Args:
+        timeout: seconds (or ``timedelta``), at least 0.001.
+        mode: default ``"cancel"`` for ``execute`` and ``"abandon"`` for ``call``.
+        name: default ``"timeout"``.
+
+    Raises:
+        ConfigurationError: for an option outside its range.
+    """
+
+    pattern = "timeout"
+
+    def __init__(
+        self,
+        timeout: Duration = 30.0,
+        *,
+        mode: TimeoutMode | None = None,
+        name: str | None = None,
+        listeners: Iterable[Listener] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(name, listeners, clock)
+        self._timeout = nanoseconds("timeout.timeout_ms", timeout, 1)
+        if mode is not None:
+            word("timeout.mode", mode, MODES)
+        self._mode = mode
+        # Abandoned tasks: asyncio itself refers to tasks only weakly.
+        self._abandoned: set[asyncio.Task[Any]] = set()
+
+    @property
+    def mode(self) -> TimeoutMode | None:
+        """As given."""
+        return self._mode
+
+    def _run(self, operation: AsyncOperation[T], key: Key) -> Coroutine[Any, Any, T]:
+        return self._run_abandoning(operation) if self._mode == "abandon" else self._run_cancelling(operation)
+
+    def _run_sync(self, operation: Operation[T], key: Key) -> T:
+        return self._call_cancelling(operation) if self._mode == "cancel" else self._call_abandoning(operation)
+
+    async def _run_cancelling(self, operation: AsyncOperation[T]) -> T:
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        cancels_before = task.cancelling()
+        fired = False
+
+        def at_deadline() -> None:
+            nonlocal fired
+            # A caller that has given up first gets what the operation makes of that (TO-6).
+            if task.cancelling() == cancels_before:
+                fired = True
+                task.cancel()
+
+        deadline = self._clock.now() + self._timeout
+        timer = asyncio.get_running_loop().call_later(self._timeout / NS_PER_S, at_deadline)
+        error: BaseException | None = None
+        try:
+            result = await operation()
+        except BaseException as raised:
+            error = raised
+        timer.cancel()
+        cancelled_by_caller = task.cancelling() > cancels_before + fired
+        if fired:
+            task.uncancel()
+        # A loop that was blocked may not have run the timer.
+        late = fired or (not cancelled_by_caller and self._clock.now() >= deadline)
+        if isinstance(error, asyncio.CancelledError):
+            if fired and not cancelled_by_caller:
+                raise self._timed_out()
+            raise error
+        if late:
+            timed_out = self._timed_out()
+            self._late(error)
+            raise timed_out from error
+        if error is not None:
+            raise error
+        return result  # pyright: ignore[reportPossiblyUnbound]
+
+    async def _run_abandoning(self, operation: AsyncOperation[T]) -> T:
+        deadline = self._clock.now() + self._timeout
+        task = asyncio.get_running_loop().create_task(_coroutine(operation))
+        try:
+            await asyncio.wait((task,), timeout=self._timeout / NS_PER_S)
+        except asyncio.CancelledError:
+            self._abandon(task)
+            raise
+        if not task.done():
+            error = self._timed_out()
+            self._abandon(task)
+            raise error
+        if self._clock.now() < deadline or task.cancelled():
+            return task.result()
+        error = self._timed_out()
+        self._late(task.exception())
+        raise error from task.exception()
+
+    def _abandon(self, task: asyncio.Task[Any]) -> None:
+        hold = current_hold.get()
+        if hold is not None:
+            hold.add()
+        self._abandoned.add(task)
+        task.add_done_callback(lambda task: self._abandoned_ended(task, hold))
+        if self._listeners:
+            self._listeners.emit(Event("call_abandoned", self.name))
+        task.cancel()
+
+    def _abandoned_ended(self, task: asyncio.Task[Any], hold: Hold | None) -> None:
+        self._abandoned.discard(task)
+        if not task.cancelled():
+            self._late(task.exception())
+        if hold is not None:
+            hold.end()
+
+    def _call_cancelling(self, operation: Operation[T]) -> T:
+        outer = cancellation()
+        deadline = self._clock.now() + self._timeout
+        signal = CancelSignal(self._clock, deadline, outer)
+        try:
+            result = run_with_signal(signal, operation)
+        except CallCancelledError:
+            if self._is_late(deadline, outer):
+                raise self._timed_out() from None
+            raise
+        except Exception as error:
+            if not self._is_late(deadline, outer):
+                raise
+            timed_out = self._timed_out()
+            self._late(error)
+            raise timed_out from error
+        if self._is_late(deadline, outer):
+            timed_out = self._timed_out()
+            self._late(None)
+            raise timed_out
+        return result
+
+    def _is_late(self, deadline: int, outer: CancelSignal | None) -> bool:
+        """Whether our deadline has passed, and nobody outside gave up before it."""
+        if self._clock.now() < deadline:
+            return False
+        return outer is None or not outer.cancelled or (outer.deadline is not None and outer.deadline > deadline)
+
+    def _call_abandoning(self, operation: Operation[T]) -> T:
+        outer = cancellation()
+        deadline = self._clock.now() + self._timeout
+        work = _Work(self._clock, operation, CancelSignal(self._clock, deadline, outer))
+        self._clock.start_thread(work.run, f"skidbladnir-{self.name}")
+        park(self._clock, work.waiter, deadline)
+        hold = current_hold.get()
+        if work.finished_before_leaving(lambda: self._abandoned_work_ended(work, hold), hold):
+            return self._result_in_time(work, deadline, outer)
+        try:
+            error = self._timed_out() if self._is_late(deadline, outer) else CallCancelledError(self.name)
+            if self._listeners:
+                self._listeners.emit(Event("call_abandoned", self.name))
+        finally:
+            work.signal.cancel()
+        raise error
+
+    def _result_in_time(self, work: _Work[T], deadline: int, outer: CancelSignal | None) -> T:
+        if isinstance(work.error, CallCancelledError) or not isinstance(work.error, (Exception, type(None))):
+            if isinstance(work.error, CallCancelledError) and self._is_late(deadline, outer):
+                raise self._timed_out() from None
+            raise work.error
+        if work.ended >= deadline and self._is_late(deadline, outer):
+            timed_out = self._timed_out()
+            self._late(work.error)
+            raise timed_out from work.error
+        if work.error is not None:
+            raise work.error
+        return cast("T", work.result)
+
+    def _abandoned_work_ended(self, work: _Work[Any], hold: Hold | None) -> None:
+        if not isinstance(work.error, CallCancelledError):
+            self._late(work.error)
+        if hold is not None:
+            hold.end()
+
+    def _timed_out(self) -> CallTimeoutError:
+        if self._listeners:
+            self._listeners.emit(Event("timed_out", self.name, timeout=self._timeout / NS_PER_S))
+        return CallTimeoutError(self.name, self._timeout // NS_PER_MS)
+
+    def _late(self, error: BaseException | None) -> None:
+        if self._listeners:
+            outcome = "success" if error is None else "failure"
+            self._listeners.emit(Event("late_outcome", self.name, outcome=outcome, error=error))
+
+
+class _Work(Generic[T]):
+    """A sync operation in a thread of its own, until its caller leaves it."""
+
+    __slots__ = ("_clock", "_done", "_left", "_lock", "_operation", "ended", "error", "result", "signal", "waiter")
+
+    def __init__(self, clock: Clock, operation: Operation[T], signal: CancelSignal) -> None:
+        self._clock = clock
+        self._operation = operation
+        self._lock = threading.Lock()
+        self._done = False
+        self._left: Callable[[], None] | None = None
+        self.signal = signal
+        self.waiter: Waiter = clock.waiter()
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        self.ended = 0
+
+    def run(self) -> None:
+        try:
+            self.result = run_with_signal(self.signal, self._operation)
+        except BaseException as error:
+            self.error = error  # raised in the caller, or reported as the late outcome
+        self.ended = self._clock.now()
+        with self._lock:
+            self._done = True
+            left = self._left
+        if left is None:
+            self.waiter.set()
+        else:
+            left()
+
+    def finished_before_leaving(self, on_end: Callable[[], None], hold: Hold | None) -> bool:
+        """Whether it has ended. If not, ``on_end`` will be called when it does, and ``hold`` is kept until then."""
+        with self._lock:
+            if not self._done:
+                self._left = on_end
+                if hold is not None:
+                    hold.add()
+            return self._done
+
+
+async def _coroutine(operation: AsyncOperation[T]) -> T:
+    return await operation()
