@@ -11,7 +11,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import Any, Generic, TypeVar, cast
 
 from skidbladnir.clock import (
     CancelSignal,
@@ -29,6 +30,9 @@ from skidbladnir.options import Duration, boolean, integer, nanoseconds, optiona
 from skidbladnir.policy import AsyncOperation, Key, Operation, Policy, T
 
 
+W = TypeVar("W", Waiter, TaskWaiter)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheStats:
     """CA-13."""
@@ -42,12 +46,12 @@ class Entry:
     fetched: int
 
 
-class Joiner:
+class Joiner(Generic[W]):
     """A caller that waits for another's fetch. ``leads`` is written under the store's lock: it must fetch itself now."""
 
     __slots__ = ("leads", "waiter")
 
-    def __init__(self, waiter: Waiter | TaskWaiter) -> None:
+    def __init__(self, waiter: W) -> None:
         self.waiter = waiter
         self.leads = False
 
@@ -59,7 +63,7 @@ class Flight:
 
     def __init__(self, key: Hashable) -> None:
         self.key = key
-        self.joiners: OrderedDict[Joiner, None] = OrderedDict()
+        self.joiners: OrderedDict[Joiner[Any], None] = OrderedDict()
         self.valid = True
         self.done = False
         self.value: Any = None
@@ -119,7 +123,7 @@ class Store:
             flight.value, flight.stands_in = entry.value, True
         return []
 
-    def hand_on(self, flight: Flight) -> Joiner | None:
+    def hand_on(self, flight: Flight) -> Joiner[Any] | None:
         """The fetch was cancelled: the first who waits takes over; without one the flight is over."""
         if flight.joiners:
             joiner, _ = flight.joiners.popitem(last=False)
@@ -222,17 +226,17 @@ class Cache(Policy):
                 task = asyncio.get_running_loop().create_task(self._refresh(flight, operation))
                 flight.signal = task
                 self._refreshes.add(flight)
-                task.add_done_callback(lambda task: self._refresh_ended(flight, task))
+                task.add_done_callback(partial(self._refresh_ended, flight))
             return cast("T", entry.value)
         if joiner is not None:
             flight, joined = joiner
             try:
-                await cast("TaskWaiter", joined.waiter).future
+                await joined.waiter.future
             except BaseException:
                 self._leave(flight, joined)
                 raise
             if not joined.leads:
-                return self._answer(flight)
+                return cast("T", self._answer(flight))
         return await self._lead(cast("Flight", flight), operation)
 
     def _run_sync(self, operation: Operation[T], key: Key) -> T:
@@ -257,14 +261,14 @@ class Cache(Policy):
                 self._leave(flight, joined)
                 raise
             if not joined.leads:
-                return self._answer(flight)
+                return cast("T", self._answer(flight))
         return self._lead_sync(cast("Flight", flight), operation)
 
     async def _lead(self, flight: Flight, operation: AsyncOperation[T]) -> T:
         try:
             value = await operation()
         except Exception as error:
-            return self._failed(flight, error)
+            return cast("T", self._failed(flight, error))
         except BaseException:
             self._hand_on(flight)
             raise
@@ -278,7 +282,7 @@ class Cache(Policy):
             self._hand_on(flight)
             raise
         except Exception as error:
-            return self._failed(flight, error)
+            return cast("T", self._failed(flight, error))
         except BaseException:
             self._hand_on(flight)
             raise
@@ -326,13 +330,13 @@ class Cache(Policy):
         finally:
             self._refreshes.discard(flight)
 
-    def _join(self, key: Hashable, waiter: Waiter | TaskWaiter) -> tuple[Flight, Joiner]:
+    def _join(self, key: Hashable, waiter: W) -> tuple[Flight, Joiner[W]]:
         flight = self._store.flights[key]
         joiner = Joiner(waiter)
         flight.joiners[joiner] = None
         return flight, joiner
 
-    def _leave(self, flight: Flight, joiner: Joiner) -> None:
+    def _leave(self, flight: Flight, joiner: Joiner[Any]) -> None:
         with self._lock:
             flight.joiners.pop(joiner, None)
         if joiner.leads:

@@ -112,7 +112,7 @@ class CancelSignal:
         self._waiters: list[Waiter] = []
         if parent is not None and parent.deadline is not None:
             deadline = parent.deadline if deadline is None else min(deadline, parent.deadline)
-        self.deadline = deadline
+        self.deadline: int | None = deadline
         """Clock's nanoseconds at which it will be cancelled by itself, or None."""
 
     @property

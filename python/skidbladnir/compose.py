@@ -27,9 +27,9 @@ class Composition(Layer):
             if isinstance(policy, Timeout):
                 abandons |= policy.mode == "abandon"
                 abandons_sync |= policy.mode != "cancel"
-            holds = isinstance(policy, Bulkhead)
-            self._async_layers.append(policy.run_holding if holds and abandons else policy._run)
-            self._sync_layers.append(policy.run_holding_sync if holds and abandons_sync else policy._run_sync)
+            bulkhead = policy if isinstance(policy, Bulkhead) else None
+            self._async_layers.append(bulkhead.run_holding if bulkhead and abandons else policy._run)
+            self._sync_layers.append(bulkhead.run_holding_sync if bulkhead and abandons_sync else policy._run_sync)
 
     def _run(self, operation: AsyncOperation[T], key: Key) -> Coroutine[Any, Any, T]:
         *inner, outermost = self._async_layers

@@ -54,7 +54,7 @@ def os_code(error: BaseException) -> str | None:
         return None
     if isinstance(error, socket.gaierror):
         return _CODE_OF_GAI.get(error.errno or 0)
-    if isinstance(error, OSError) and error.errno in errno.errorcode:
+    if isinstance(error, OSError) and error.errno is not None and error.errno in errno.errorcode:
         return errno.errorcode[error.errno]
     for kind, code in _CODE_OF_TYPE:
         if isinstance(error, kind):

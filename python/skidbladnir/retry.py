@@ -166,14 +166,17 @@ class _Course:
         if not self._retryable(error):
             return None
         if self._attempt > retry._max_retries:
-            return self._exhausted("max_retries", error)
+            self._exhausted("max_retries", error)
+            return None
         hint = retry_after_hint(error)
         hint_ns = 0 if hint is None else round(hint * NS_PER_S)
         if hint_ns > retry._max_hint:
-            return self._exhausted("retry_after", error)
+            self._exhausted("retry_after", error)
+            return None
         delay = max(next(self._delays) * NS_PER_MS, hint_ns)
         if retry._max_elapsed is not None and retry._clock.now() - self._began + delay > retry._max_elapsed:
-            return self._exhausted("max_elapsed", error)
+            self._exhausted("max_elapsed", error)
+            return None
         if retry._listeners:
             retry._listeners.emit(
                 Event("retry_scheduled", retry.name, attempt=self._attempt, delay=delay / NS_PER_S, error=error)

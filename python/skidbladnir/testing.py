@@ -14,10 +14,12 @@ import selectors
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVarTuple, Unpack
 
 from skidbladnir.clock import Clock
 from skidbladnir.options import NS_PER_S
+
+Ts = TypeVarTuple("Ts")
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -56,8 +58,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._timers = [timer for timer in self._timers if self._is_armed(timer)]
         return len(self._timers)
 
-    def call_at(self, when: float, callback: Callable[..., object], *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
-        timer = super().call_at(when, callback, *args, **kwargs)
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: Unpack[Ts],
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        timer = super().call_at(when, callback, *args, context=context)
         if len(self._timers) > 100:
             self.armed_timers()
         self._timers.append(timer)
@@ -92,7 +100,7 @@ class _VirtualSelector(selectors.BaseSelector):
         self._keys: dict[Any, selectors.SelectorKey] = {}
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        key = self._keys[fileobj] = selectors.SelectorKey(fileobj, fileobj.fileno(), events, data)
+        key = self._keys[fileobj] = selectors.SelectorKey(fileobj, fileobj, events, data)
         return key
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:

@@ -96,7 +96,7 @@ class Timeout(Policy):
         if late:
             timed_out = self._timed_out()
             self._late(error)
-            raise timed_out from error
+            raise timed_out
         if error is not None:
             raise error
         return result  # pyright: ignore[reportPossiblyUnbound]
@@ -117,7 +117,7 @@ class Timeout(Policy):
             return task.result()
         error = self._timed_out()
         self._late(task.exception())
-        raise error from task.exception()
+        raise error
 
     def _abandon(self, task: asyncio.Task[Any]) -> None:
         hold = current_hold.get()
@@ -151,7 +151,7 @@ class Timeout(Policy):
                 raise
             timed_out = self._timed_out()
             self._late(error)
-            raise timed_out from error
+            raise timed_out from None
         if self._is_late(deadline, outer):
             timed_out = self._timed_out()
             self._late(None)
@@ -184,12 +184,12 @@ class Timeout(Policy):
     def _result_in_time(self, work: _Work[T], deadline: int, outer: CancelSignal | None) -> T:
         if isinstance(work.error, CallCancelledError) or not isinstance(work.error, (Exception, type(None))):
             if isinstance(work.error, CallCancelledError) and self._is_late(deadline, outer):
-                raise self._timed_out() from None
+                raise self._timed_out()
             raise work.error
         if work.ended >= deadline and self._is_late(deadline, outer):
             timed_out = self._timed_out()
             self._late(work.error)
-            raise timed_out from work.error
+            raise timed_out
         if work.error is not None:
             raise work.error
         return cast("T", work.result)

@@ -1,0 +1,148 @@
+"""The async face under virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from driver.script import Record
+from skidbladnir_conformance import test_driver_pb2 as pb
+
+from skidbladnir import Clock
+from skidbladnir.testing import VirtualLoop
+
+
+class AsyncFace:
+    """Runs the calls of one trace after another in a virtual event loop."""
+
+    def __init__(self) -> None:
+        self._loop = VirtualLoop()
+        self._began = 0
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.running = 0
+
+    @property
+    def clock(self) -> Clock:
+        return self._loop.clock
+
+    def begin(self) -> None:
+        self._began = self._loop.now()
+        self._tasks = {}
+        self.running = 0
+
+    def now(self) -> int:
+        return (self._loop.now() - self._began) // 1_000_000
+
+    def settle(self) -> None:
+        self._loop.settle()
+
+    def advance(self, ms: int) -> None:
+        self._loop.advance(ms / 1000)
+
+    def call(self, record: Record, target: Any, scripts: Sequence[pb.Script], *arguments: Any, **options: Any) -> None:
+        async def run() -> None:
+            try:
+                operation = self.operation(record, scripts)
+                result = await target.execute(*arguments, operation, **options)
+            except BaseException as error:
+                record.end(self.now(), None, error)
+            else:
+                record.end(self.now(), result, None)
+
+        self._tasks[record.id] = self._loop.create_task(run())
+
+    def cancel(self, record: Record) -> None:
+        self._tasks[record.id].cancel()
+        # A task that is cancelled before it began does not notice.
+        self._tasks[record.id].add_done_callback(lambda task: self._never_ran(record))
+
+    def _never_ran(self, record: Record) -> None:
+        if record.ended is None:
+            record.end(self.now(), None, asyncio.CancelledError())
+
+    def operation(self, record: Record, scripts: Sequence[pb.Script]) -> Callable[[], Any]:
+        async def operate(*_: object) -> Any:
+            script = record.next_script(scripts, self.now())
+            self.running += 1
+            try:
+                return await self._perform(record, script)
+            finally:
+                self.running -= 1
+
+        return operate
+
+    handler = operation
+
+    def check(self, scripts: Sequence[pb.Script]) -> Callable[[], Any]:
+        operate = self.operation(Record("check"), scripts)
+
+        async def healthy() -> bool:
+            return bool(await operate() == "true")
+
+        return healthy
+
+    def run(self, function: Callable[[], Any]) -> None:
+        """Calls a function of the package within the loop."""
+
+        async def work() -> None:
+            function()
+
+        self._tasks["run"] = self._loop.create_task(work())
+
+    def check_all(self, monitor: Any) -> None:
+        self._tasks["round"] = self._loop.create_task(_ended(monitor.check_all()))
+
+    async def _perform(self, record: Record, script: pb.Script) -> Any:
+        end = None if script.WhichOneof("end") == "never" else self._loop.now() + script.after_ms * 1_000_000
+        while end is None or self._loop.now() < end:
+            try:
+                await self._sleep(end)
+            except asyncio.CancelledError:
+                if not record.signals or record.signals[-1] < record.starts[-1]:
+                    record.signals.append(self.now())
+                reaction = script.on_cancel.WhichOneof("reaction")
+                if reaction == "ignore":
+                    continue
+                if reaction == "settle_after_ms":
+                    await self._settle_after(script.on_cancel.settle_after_ms)
+                if script.on_cancel.WhichOneof("end") is None:
+                    raise
+                return record.finish(script.on_cancel)
+        return record.finish(script)
+
+    async def _settle_after(self, ms: int) -> None:
+        end = self._loop.now() + ms * 1_000_000
+        while self._loop.now() < end:
+            try:
+                await self._sleep(end)
+            except asyncio.CancelledError:
+                continue  # it is ending already
+
+    async def _sleep(self, end: int | None) -> None:
+        if end is None:
+            await self._loop.create_future()
+        else:
+            await asyncio.sleep((end - self._loop.now()) / 1e9)
+
+    def leftovers(self) -> int:
+        """Timers and tasks that are left; a loop that has any is not used again."""
+        tasks = asyncio.all_tasks(self._loop)
+        count = 0 if self.running else len(tasks) + self._loop.armed_timers()
+        if tasks or count:
+            self.close()
+            self._loop = VirtualLoop()
+        return count
+
+    def close(self) -> None:
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.set_exception_handler(lambda loop, context: None)
+        self._loop.close()
+
+
+async def _ended(round_: Any) -> None:
+    try:
+        await round_
+    except asyncio.CancelledError:
+        return  # the monitor was stopped

@@ -1,0 +1,219 @@
+"""Replays one trace on one face, and observes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from driver import subjects
+from driver.async_face import AsyncFace
+from driver.script import Record, Unsupported, milliseconds_up
+from driver.sync_face import SyncFace
+from skidbladnir_conformance import test_driver_pb2 as pb
+
+import skidbladnir as sk
+from skidbladnir.providers import ProviderFileError, UnknownProviderError
+
+Face = AsyncFace | SyncFace
+P = TypeVar("P")
+
+
+def replay(trace: pb.Trace, face: Face) -> pb.Observation:
+    face.begin()
+    observation = pb.Observation()
+    try:
+        if trace.subject.WhichOneof("kind") == "provider_file":
+            observation.effective_json = json.dumps(subjects.effective(trace.subject.provider_file))
+            return observation
+        run = _Run(trace, face)
+    except sk.ConfigurationError as error:
+        observation.faults.add(code=error.fault, path=error.path, message=str(error))
+        return observation
+    except UnknownProviderError as error:
+        observation.faults.add(code="unknown_provider", message=str(error))
+        return observation
+    except ProviderFileError as error:
+        for fault in error.faults:
+            observation.faults.add(code=fault.code, path=fault.path, line=fault.line, message=str(fault))
+        return observation
+    for step in trace.steps:
+        run.perform(step)
+        face.settle()
+        observation.steps.append(run.observe())
+    observation.leftovers = 0 if run.monitoring else face.leftovers()
+    return observation
+
+
+class _Run:
+    """The subject of a trace, and what has been seen of it."""
+
+    def __init__(self, trace: pb.Trace, face: Face) -> None:
+        self._face = face
+        self._records: dict[str, Record] = {}
+        self._events: list[pb.Event] = []
+        # Every error that a script made: an error that reaches a caller is "the same" when it is one of them.
+        self._made: list[BaseException] = []
+        self.monitoring = False
+        random: Iterator[float] = iter(trace.random)
+        self._policies: list[Any] = []
+        self._circuits: dict[str, sk.CircuitBreaker] = {}
+        self._facade: sk.ResilienceFacade | None = None
+        self._monitor: sk.ServiceHealthMonitor | None = None
+        self._target: Any = None
+        subject = trace.subject
+        match subject.WhichOneof("kind"):
+            case "composition":
+                self._policies = [
+                    subjects.policy(each, face.clock, lambda: next(random), self._fallback_handler)
+                    for each in subject.composition.policies
+                ]
+                self._target = self._policies[0] if len(self._policies) == 1 else sk.compose(*self._policies)
+            case "facade":
+                self._facade = self._target = subjects.facade(subject.facade, face.clock, lambda: next(random))
+            case "health":
+                self._monitor, self._circuits = subjects.health(subject.health, face.clock, face.check)
+                self._target = self._monitor
+                self._policies = list(self._circuits.values())
+                for circuit in self._policies:
+                    circuit.add_listener(self._listen)
+            case kind:
+                raise Unsupported(f"the kind of the subject is not known to this driver: {kind}")
+        self._target.add_listener(self._listen)
+
+    def _fallback_handler(self, script: pb.Script) -> Callable[[Exception], Any]:
+        return self._face.handler(Record("handler", made=self._made), [script])
+
+    def perform(self, step: pb.Step) -> None:
+        match step.WhichOneof("action"):
+            case "call":
+                self._call(step.call)
+            case "cancel":
+                self._face.cancel(self._records[step.cancel])
+            case "advance_ms":
+                self._face.settle()
+                self._face.advance(step.advance_ms)
+            case "invalidate":
+                for cache in self._of(sk.Cache):
+                    cache.invalidate(step.invalidate)
+            case "clear":
+                self._the(sk.Cache, step.clear).clear()
+            case "close":
+                self._the(sk.Cache, step.close).close()
+            case "force_open":
+                self._the(sk.CircuitBreaker, step.force_open).force_open()
+            case "disable":
+                self._the(sk.CircuitBreaker, step.disable).disable()
+            case "reset":
+                self._the(sk.CircuitBreaker, step.reset).reset()
+            case "check_health":
+                self._face.check_all(self._monitor)
+            case "start":
+                assert self._monitor is not None
+                self._face.run(self._monitor.start)
+                self.monitoring = True
+            case "stop":
+                assert self._monitor is not None
+                self._face.run(self._monitor.stop)
+                self.monitoring = False
+            case action:
+                raise Unsupported(f"the action is not known to this driver: {action}")
+
+    def _call(self, call: pb.Call) -> None:
+        record = self._records[call.id] = Record(call.id, made=self._made)
+        if self._facade is not None:
+            key = call.key if call.HasField("key") else None
+            fallback = self._face.handler(Record(call.id, made=self._made), [call.fallback])
+            options = {"fallback": fallback} if call.HasField("fallback") else {}
+            self._face.call(record, self._facade, call.op, key, **options)
+        else:
+            self._face.call(record, self._target, call.op, **({"key": call.key} if call.HasField("key") else {}))
+        if call.cancelled:
+            self._face.cancel(record)
+
+    def _of(self, kind: type[P]) -> list[P]:
+        if self._facade is not None:
+            everything: list[Any] = [self._facade.circuit_breaker, self._facade.bulkhead, self._facade.cache]
+        else:
+            everything = self._policies
+        return [policy for policy in everything if isinstance(policy, kind)]
+
+    def _the(self, kind: type[P], target: pb.Target) -> P:
+        for policy in self._of(kind):
+            if not target.HasField("policy") or getattr(policy, "name", None) == target.policy:
+                return policy
+        raise Unsupported(f"there is no {kind.__name__} {target.policy!r} in the subject")
+
+    def _listen(self, event: sk.Event) -> None:
+        seen = pb.Event(type=event.type, policy=event.policy, at_ms=self._face.now())
+        for name in ("state", "generation", "reason", "attempt", "queue_size", "outcome", "key", "provider"):
+            value = getattr(event, name)
+            if value is not None:
+                setattr(seen, name, str(value) if isinstance(value, str) else value)
+        for name, seconds in (("retry_after_ms", event.retry_after), ("delay_ms", event.delay), ("timeout_ms", event.timeout)):
+            if seconds is not None:
+                setattr(seen, name, milliseconds_up(seconds))
+        if event.error is not None:
+            seen.error = sk.error_code(event.error)
+        if event.from_state is not None and event.to_state is not None:
+            setattr(seen, "from", str(event.from_state))
+            seen.to = str(event.to_state)
+        self._events.append(seen)
+
+    def observe(self) -> pb.StepObservation:
+        seen = pb.StepObservation(now_ms=self._face.now(), running=self._face.running, events=self._events)
+        self._events = []
+        seen.calls.extend(record.observe() for record in self._records.values())
+        name = "" if self._facade is None else f"{self._facade.name}."
+        for policy in self._in_order():
+            state = pb.PolicyState(name=f"{name}{policy.pattern}" if name else policy.name)
+            if isinstance(policy, sk.CircuitBreaker):
+                _observe_circuit(policy, state.circuit_breaker)
+            elif isinstance(policy, sk.Bulkhead):
+                stats = policy.stats()
+                state.bulkhead.concurrent_executions = stats.concurrent_executions
+                state.bulkhead.queue_size = stats.queue_size
+                state.bulkhead.SetInParent()
+            elif isinstance(policy, sk.Cache):
+                state.cache.size = policy.stats().size
+                state.cache.SetInParent()
+            else:
+                continue
+            seen.policies.append(state)
+        if self._facade is not None:
+            status = self._facade.status()
+            seen.policies.add(
+                name=self._facade.name,
+                facade=pb.FacadeStatus(
+                    circuit_state=status.circuit_state,
+                    concurrent_executions=status.concurrent_executions,
+                    queue_size=status.queue_size,
+                ),
+            )
+        if self._monitor is not None:
+            for provider, health in self._monitor.all_health().items():
+                seen.health.add(
+                    provider=provider,
+                    status=health.status,
+                    response_time_ms=round(health.response_time * 1000),
+                    circuit_state=health.circuit_state,
+                    failure_rate=health.failure_rate,
+                )
+        return seen
+
+    def _in_order(self) -> list[Any]:
+        if self._facade is None:
+            return self._policies
+        parts = (self._facade.circuit_breaker, self._facade.bulkhead, self._facade.cache)
+        return [part for part in parts if part is not None]
+
+
+def _observe_circuit(breaker: sk.CircuitBreaker, seen: pb.CircuitBreakerState) -> None:
+    stats = breaker.stats()
+    seen.SetInParent()
+    for name in seen.DESCRIPTOR.fields_by_name:
+        if name != "retry_after_ms":
+            value = getattr(stats, name)
+            setattr(seen, name, str(value) if name == "state" else value)
+    if stats.retry_after is not None:
+        seen.retry_after_ms = milliseconds_up(stats.retry_after)

@@ -1,0 +1,117 @@
+"""What the operations of a trace do, as far as both faces share it."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from skidbladnir_conformance import test_driver_pb2 as pb
+
+import skidbladnir as sk
+
+
+class Unsupported(Exception):
+    """The trace asks for something this driver does not know."""
+
+
+class ScriptedError(OSError):
+    """The error of a script: its text is the message alone, whatever else it carries."""
+
+    def __init__(self, script: pb.Error) -> None:
+        super().__init__()
+        self.message = script.message
+        if script.HasField("os_code") and script.os_code != "ENOTFOUND":
+            self.errno = getattr(errno, script.os_code)
+        if script.HasField("http_status"):
+            self.status_code = script.http_status
+        if script.HasField("retry_after_ms"):
+            self.retry_after = script.retry_after_ms / 1000
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ScriptedNameError(ScriptedError, socket.gaierror):
+    """As the resolver reports a name that does not exist."""
+
+    def __init__(self, script: pb.Error) -> None:
+        super().__init__(script)
+        self.errno = socket.EAI_NONAME
+
+
+ScriptedNameError.__name__ = "ScriptedError"
+
+
+def make_error(script: pb.Error) -> ScriptedError:
+    kind = ScriptedNameError if script.os_code == "ENOTFOUND" else ScriptedError
+    error = kind(script)
+    if script.HasField("cause"):
+        error.__cause__ = make_error(script.cause)
+    return error
+
+
+def value_of(value: pb.Value) -> str | None:
+    return value.text if value.HasField("text") else None
+
+
+def value_message(value: Any) -> pb.Value:
+    return pb.Value() if value is None else pb.Value(text=value)
+
+
+@dataclass
+class Record:
+    """What is seen of one call, or of the checks of one provider."""
+
+    id: str
+    starts: list[int] = field(default_factory=list)
+    signals: list[int] = field(default_factory=list)
+    made: list[BaseException] = field(default_factory=list)
+    ended: int | None = None
+    result: Any = None
+    error: BaseException | None = None
+
+    def next_script(self, scripts: Sequence[pb.Script], now: int) -> pb.Script:
+        self.starts.append(now)
+        return scripts[min(len(self.starts), len(scripts)) - 1]
+
+    def finish(self, end: pb.Script | pb.OnCancel) -> Any:
+        """The value an operation ends with; raises its error."""
+        if end.HasField("error"):
+            error = make_error(end.error)
+            self.made.append(error)
+            raise error
+        return value_of(end.ok)
+
+    def end(self, now: int, result: Any, error: BaseException | None) -> None:
+        self.ended, self.result, self.error = now, result, error
+
+    def observe(self) -> pb.CallObservation:
+        seen = pb.CallObservation(id=self.id, starts_ms=self.starts, signals_ms=self.signals)
+        if self.ended is None:
+            seen.pending.SetInParent()
+            return seen
+        seen.ended_ms = self.ended
+        if self.error is None:
+            seen.ok.CopyFrom(value_message(self.result))
+        else:
+            seen.error.CopyFrom(self._observe_error(self.error))
+        return seen
+
+    def _observe_error(self, error: BaseException) -> pb.CallError:
+        if not isinstance(error, Exception):
+            return pb.CallError(code="cancelled")
+        seen = pb.CallError(code=sk.error_code(error), message=str(error), same=any(error is each for each in self.made))
+        if isinstance(error, sk.PolicyError):
+            seen.policy = error.policy
+        if isinstance(error, sk.CircuitOpenError) and error.retry_after is not None:
+            seen.retry_after_ms = milliseconds_up(error.retry_after)
+        if error.__cause__ is not None:
+            seen.cause = sk.error_code(error.__cause__)
+        return seen
+
+
+def milliseconds_up(seconds: float) -> int:
+    return -(-round(seconds * 1e9) // 1_000_000)
