@@ -1,0 +1,3 @@
+from skidbladnir_conformance.cli import main
+
+main()

@@ -1,0 +1,231 @@
+"""Traces: from the YAML of the catalogue to the message a driver replays."""
+
+from __future__ import annotations
+
+import base64
+import fnmatch
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.json_format import ParseDict
+
+from skidbladnir_conformance import test_driver_pb2 as pb
+from skidbladnir_conformance.yaml_nodes import Document, read
+
+PATTERNS = ("circuit_breaker", "retry", "bulkhead", "timeout", "cache", "fallback")
+ACTIONS = (
+    "call",
+    "cancel",
+    "advance_ms",
+    "invalidate",
+    "clear",
+    "close",
+    "force_open",
+    "disable",
+    "reset",
+    "check_health",
+    "start",
+    "stop",
+)
+_TARGETED = ("clear", "close", "force_open", "disable", "reset", "check_health", "start", "stop")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One trace of the catalogue. ``expects`` has one entry for each step; ``expect`` is that of the trace itself."""
+
+    id: str
+    file: Path
+    line: int
+    clauses: tuple[str, ...]
+    why: str
+    needs: tuple[str, ...]
+    free_order: bool
+    message: pb.Trace
+    actions: tuple[str, ...]
+    expects: tuple[dict[str, Any] | None, ...]
+    expect: dict[str, Any] | None
+
+    @property
+    def pattern(self) -> str:
+        """The folder of the catalogue it stands in."""
+        return self.id.partition("/")[0]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which traces to run; empty parts select everything."""
+
+    patterns: tuple[str, ...] = ()
+    clauses: tuple[str, ...] = ()
+    ids: tuple[str, ...] = field(default=())
+
+    def selects(self, trace: Trace) -> bool:
+        return (
+            (not self.patterns or trace.pattern in self.patterns)
+            and (not self.clauses or any(clause in trace.clauses for clause in self.clauses))
+            and (not self.ids or any(fnmatch.fnmatch(trace.id, glob) for glob in self.ids))
+        )
+
+
+def read_documents(catalogue: Path) -> list[Document]:
+    """The files of a catalogue, in order."""
+    return [read(file) for file in sorted(catalogue.rglob("*.yaml"))]
+
+
+def traces_of(documents: Iterable[Document]) -> list[Trace]:
+    """The traces of files that the lint has passed."""
+    return [
+        make_trace(document.file, document.line((index,)), raw)
+        for document in documents
+        for index, raw in enumerate(document.value)
+    ]
+
+
+def make_trace(file: Path, line: int, raw: dict[str, Any]) -> Trace:
+    steps = raw.get("steps", [])
+    message = pb.Trace(id=raw["id"], random=raw.get("random", []))
+    ParseDict(_subject(raw["subject"]), message.subject)
+    for step in steps:
+        ParseDict(_step(step), message.steps.add())
+    return Trace(
+        id=raw["id"],
+        file=file,
+        line=line,
+        clauses=tuple(raw["clauses"]),
+        why=raw["why"],
+        needs=tuple(raw.get("needs", ())),
+        free_order=raw.get("order") == "free",
+        message=message,
+        actions=tuple(_describe(step) for step in steps),
+        expects=tuple(step.get("expect") for step in steps),
+        expect=raw.get("expect"),
+    )
+
+
+def action_of(step: dict[str, Any]) -> str:
+    """The name of a step's action."""
+    return next(name for name in step if name in ACTIONS)
+
+
+def _describe(step: dict[str, Any]) -> str:
+    action = action_of(step)
+    value = step[action]
+    if isinstance(value, dict):
+        value = value.get("id", value.get("policy"))
+    return action if value is None else f"{action} {value}"
+
+
+def _step(step: dict[str, Any]) -> dict[str, Any]:
+    action = action_of(step)
+    value = step[action]
+    if action == "call":
+        call = dict(value)
+        ops = call["op"]
+        call["op"] = [_script(op) for op in (ops if isinstance(ops, list) else [ops])]
+        if "fallback" in call:
+            call["fallback"] = _script(call["fallback"])
+        return {"call": call}
+    if action in _TARGETED:
+        return {action: {} if value is None else {"policy": value}}
+    return {action: value}
+
+
+def _script(script: dict[str, Any]) -> dict[str, Any]:
+    result = _end(script)
+    if script.get("never"):
+        result["never"] = {}
+    if "after_ms" in script:
+        result["after_ms"] = script["after_ms"]
+    on_cancel = script.get("on_cancel")
+    if on_cancel == "ignore":
+        result["on_cancel"] = {"ignore": {}}
+    elif on_cancel is not None:
+        result["on_cancel"] = _end(on_cancel)
+        if "settle_after_ms" in on_cancel:
+            result["on_cancel"]["settle_after_ms"] = on_cancel["settle_after_ms"]
+    return result
+
+
+def _end(end: dict[str, Any]) -> dict[str, Any]:
+    if "ok" in end:
+        return {"ok": {} if end["ok"] is None else {"text": end["ok"]}}
+    if "error" in end:
+        return {"error": _error(end["error"])}
+    return {}
+
+
+def _error(error: str | dict[str, Any]) -> dict[str, Any]:
+    if isinstance(error, str):
+        return {"message": error}
+    return {**error, "cause": _error(error["cause"])} if "cause" in error else error
+
+
+def _subject(subject: dict[str, Any]) -> dict[str, Any]:
+    kind, body = next(iter(subject.items()))
+    match kind:
+        case "compose":
+            return {"composition": {"policies": [_policy(policy) for policy in body]}}
+        case "facade":
+            return {"facade": _facade(body)}
+        case "health":
+            return {"health": _health(body)}
+        case "provider_file":
+            return {"provider_file": _file(body)}
+        case _:
+            return {"composition": {"policies": [_policy(subject)]}}
+
+
+def _policy(policy: dict[str, Any]) -> dict[str, Any]:
+    return {name: body if name == "name" else _options(name, body) for name, body in policy.items()}
+
+
+def _options(pattern: str, options: dict[str, Any] | None) -> dict[str, Any]:
+    options = dict(options or {})
+    if "retryable_errors" in options:
+        patterns = [f"/{one['regex']}/" if isinstance(one, dict) else one for one in options["retryable_errors"]]
+        options["retryable_errors"] = {"patterns": patterns}
+    if pattern == "fallback":
+        options["handler"] = _script(options["handler"])
+    return options
+
+
+def _facade(body: dict[str, Any]) -> dict[str, Any]:
+    facade: dict[str, Any] = {}
+    for name, value in body.items():
+        if name not in PATTERNS:
+            facade[name] = value
+        elif value is None:
+            facade.setdefault("off", []).append(name)
+        else:
+            facade[name] = _options(name, value)
+    return facade
+
+
+def _health(body: dict[str, Any]) -> dict[str, Any]:
+    health = dict(body)
+    health["checks"] = [
+        {"provider": provider, "rounds": [_script(script) for script in rounds]}
+        for provider, rounds in body.get("checks", {}).items()
+    ]
+    health["circuits"] = [
+        {"name": provider, "circuit_breaker": options or {}} for provider, options in body.get("circuits", {}).items()
+    ]
+    return health
+
+
+def _file(body: dict[str, Any]) -> dict[str, Any]:
+    result = {key: value for key, value in body.items() if key == "provider"}
+    data: bytes | None = None
+    if "file" in body:
+        data = body["file"].encode()
+    elif "hex" in body:
+        data = bytes.fromhex(body["hex"])
+    elif "repeat" in body:
+        repeat = body["repeat"]
+        data = "".join(part["text"] * part["times"] for part in repeat).encode()
+    if data is not None:
+        result["file"] = base64.b64encode(data).decode()
+    return result
