@@ -19,7 +19,6 @@ from skidbladnir.clock import (
     Clock,
     TaskWaiter,
     Waiter,
-    cancellation,
     check_cancelled,
     park,
     run_with_signal,
@@ -322,11 +321,7 @@ class Cache(Policy):
             self._hand_on(flight)
             raise
         else:
-            signal = cancellation()
-            if signal is not None and signal.cancelled:
-                self._hand_on(flight)
-            else:
-                self._refreshed(flight, value)
+            self._refreshed(flight, value)
         finally:
             self._refreshes.discard(flight)
 
