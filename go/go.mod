@@ -1,0 +1,3 @@
+module skidbladnir.dev/skidbladnir
+
+go 1.25.0

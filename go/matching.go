@@ -1,0 +1,122 @@
+package skidbladnir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// matcher is a list of patterns over the text of an error (RT-6).
+type matcher struct {
+	parts   []string
+	regexes []*regexp.Regexp
+}
+
+func newMatcher(c *checker, path string, patterns []string) *matcher {
+	m := &matcher{}
+	for i, pattern := range patterns {
+		source, isRegex := regexSource(pattern)
+		if !isRegex {
+			m.parts = append(m.parts, pattern)
+			continue
+		}
+		regex, err := regexp.Compile(source)
+		if err != nil {
+			c.fail(CodeRegex, fmt.Sprintf("%s[%d]", path, i), source, fmt.Sprintf("a regular expression (%v)", err))
+			continue
+		}
+		m.regexes = append(m.regexes, regex)
+	}
+	return m
+}
+
+// regexSource is the regular expression of "/.../".
+func regexSource(pattern string) (source string, isRegex bool) {
+	if len(pattern) > 2 && strings.HasPrefix(pattern, "/") && strings.HasSuffix(pattern, "/") {
+		return pattern[1 : len(pattern)-1], true
+	}
+	return "", false
+}
+
+func (m *matcher) matches(err error) bool {
+	text := errorText(err)
+	for _, part := range m.parts {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	for _, regex := range m.regexes {
+		if regex.MatchString(text) {
+			return true
+		}
+	}
+	return false
+}
+
+// errorText is what patterns are matched against (RT-7): the error's message; then of it and of every error it wraps,
+// the type's name, the symbolic code of a system error, and the HTTP status from a method StatusCode() int.
+func errorText(err error) string {
+	lines := []string{err.Error()}
+	walk(err, func(each error) {
+		lines = append(lines, fmt.Sprintf("%T", each))
+		lines = append(lines, osCodes(each)...)
+		if carrier, ok := each.(interface{ StatusCode() int }); ok {
+			status := carrier.StatusCode()
+			lines = append(lines, fmt.Sprintf("%d %s", status, reasonPhrases[status]))
+		}
+	})
+	return strings.Join(lines, "\n")
+}
+
+// retryAfterHint is how long an error asks to wait, by a method RetryAfter() time.Duration of it or of an error that it
+// wraps (RT-11); 0: it does not say.
+func retryAfterHint(err error) time.Duration {
+	var carrier interface{ RetryAfter() time.Duration }
+	if !errors.As(err, &carrier) {
+		return 0
+	}
+	return carrier.RetryAfter()
+}
+
+// walk visits an error and every error it wraps.
+func walk(err error, visit func(error)) {
+	if err == nil {
+		return
+	}
+	visit(err)
+	switch wrapper := err.(type) {
+	case interface{ Unwrap() error }:
+		walk(wrapper.Unwrap(), visit)
+	case interface{ Unwrap() []error }:
+		for _, each := range wrapper.Unwrap() {
+			walk(each, visit)
+		}
+	}
+}
+
+// osCodes are the symbolic codes of what an error itself says, not of what it wraps.
+func osCodes(err error) []string {
+	switch err := err.(type) {
+	case syscall.Errno:
+		return []string{errnoNames[err]}
+	case *net.DNSError:
+		if err.IsNotFound {
+			return []string{"ENOTFOUND"}
+		}
+	case *url.Error:
+		if errors.Is(err.Err, io.EOF) || errors.Is(err.Err, io.ErrUnexpectedEOF) {
+			// The peer closed the connection without an answer; the second is what Node.js calls it.
+			return []string{"ECONNRESET", "socket hang up"}
+		}
+	}
+	if network, ok := err.(net.Error); ok && network.Timeout() {
+		return []string{"ETIMEDOUT"}
+	}
+	return nil
+}
