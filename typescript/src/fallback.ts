@@ -1,0 +1,57 @@
+/** Fallback: another answer when an operation fails (FB). */
+
+import { isCancellation, type Call, type Operation } from './call.js';
+import { known } from './options.js';
+import { POLICY_OPTIONS, Policy, type PolicyOptions } from './policy.js';
+
+export type FallbackHandler<T = unknown> = (error: unknown) => T | PromiseLike<T>;
+
+export interface FallbackOptions extends PolicyOptions {
+  /** An error for which it is false passes through untouched. */
+  readonly when?: (error: unknown) => boolean;
+}
+
+/** Answers with `handler(error)` when the operation fails or is refused. */
+export class Fallback extends Policy {
+  readonly #handler: FallbackHandler;
+  readonly #when: ((error: unknown) => boolean) | undefined;
+
+  constructor(handler: FallbackHandler, options: FallbackOptions = {}) {
+    super('fallback', options);
+    known('fallback', options, [...POLICY_OPTIONS, 'when']);
+    this.#handler = handler;
+    this.#when = options.when;
+  }
+
+  /** @internal */
+  run<T>(operation: Operation<T>, call: Call): Promise<T> {
+    return this.runWith(this.#handler as FallbackHandler<T>, operation, call);
+  }
+
+  /**
+   * With another handler; for the facade.
+   *
+   * @internal
+   */
+  async runWith<T>(handler: FallbackHandler<T>, operation: Operation<T>, call: Call): Promise<T> {
+    try {
+      return await operation(call);
+    } catch (error) {
+      if (isCancellation(error, call) || this.#when?.(error) === false) throw error;
+      this.listeners.emit({ type: 'fallback_used', policy: this.name, error });
+      try {
+        return await handler(error);
+      } catch (second) {
+        setCause(second, error);
+        throw second;
+      }
+    }
+  }
+}
+
+/** FB-3, where the error takes a cause and has none. */
+function setCause(error: unknown, cause: unknown): void {
+  if (error instanceof Error && error !== cause && error.cause === undefined && Object.isExtensible(error)) {
+    Object.defineProperty(error, 'cause', { value: cause, configurable: true, writable: true });
+  }
+}

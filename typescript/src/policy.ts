@@ -1,0 +1,69 @@
+/** What all policies have in common: a name, listeners, and the way to call through them. */
+
+import { Call, type CallOptions, type Operation } from './call.js';
+import { systemClock, type Clock } from './clock.js';
+import { CancelledError, ConfigurationError } from './errors.js';
+import { Listeners, type Listener } from './events.js';
+
+/** Options of every policy. */
+export interface PolicyOptions {
+  /** Default: the pattern's name. */
+  readonly name?: string;
+  readonly listeners?: readonly Listener[];
+  readonly clock?: Clock;
+}
+
+export const POLICY_OPTIONS = ['name', 'listeners', 'clock'] as const;
+
+/** Anything a call can go through: a policy, or a composition of several. */
+export abstract class Layer {
+  abstract readonly name: string;
+
+  /**
+   * Runs an operation. Rejects with what the operation throws, unchanged, and with this package's errors.
+   * A call whose signal is aborted already rejects with CancelledError and runs nothing (GN-6).
+   */
+  execute<T>(operation: Operation<T>, options: CallOptions = {}): Promise<T> {
+    const { key, signal } = options;
+    if (signal?.aborted) return Promise.reject(new CancelledError(this.name, signal.reason));
+    return this.run(operation, new Call(key, signal));
+  }
+
+  /** The function under this policy. `key` makes a cache's key from the arguments. */
+  wrap<A extends unknown[], T>(
+    fn: (...args: A) => T | PromiseLike<T>,
+    key?: (...args: A) => string,
+  ): (...args: A) => Promise<T> {
+    return (...args) => this.execute(() => fn(...args), { key: key?.(...args) });
+  }
+
+  /** Adds a listener for every event from here on (EV-4); returns what removes it again. */
+  abstract addListener(listener: Listener): () => void;
+
+  /** @internal */
+  abstract run<T>(operation: Operation<T>, call: Call): Promise<T>;
+}
+
+/** One pattern with its options. May be shared by any number of calls. */
+export abstract class Policy extends Layer {
+  readonly name: string;
+  protected readonly clock: Clock;
+  protected readonly listeners: Listeners;
+
+  constructor(
+    readonly pattern: string,
+    options: PolicyOptions,
+  ) {
+    super();
+    if (options.name !== undefined && typeof options.name !== 'string') {
+      throw new ConfigurationError('type', `${pattern}.name`, options.name, 'a string');
+    }
+    this.name = options.name ?? pattern;
+    this.clock = options.clock ?? systemClock;
+    this.listeners = new Listeners(options.listeners);
+  }
+
+  addListener(listener: Listener): () => void {
+    return this.listeners.add(listener);
+  }
+}

@@ -1,0 +1,163 @@
+/** Reads YAML as plain values with the line of each, and refuses what has no place in a configuration (PF-5 to PF-8). */
+
+import { LineCounter, isAlias, isMap, isScalar, isSeq, parseAllDocuments, type Node, type Pair, type Scalar } from 'yaml';
+
+import { show } from './errors.js';
+
+const MAX_BYTES = 262_144;
+const MAX_DEPTH = 16;
+
+/** One fault of a file: a code of PF-7, the path, the line from 1, the value there, and what is allowed. */
+export interface Fault {
+  readonly code: string;
+  readonly path: string;
+  readonly line: number;
+  readonly value: unknown;
+  readonly allowed: string;
+}
+
+/** The fault as one line of text. */
+export function describe({ code, path, line, value, allowed }: Fault): string {
+  return `line ${line}: ${path || 'the file'}: ${show(value)} is not allowed: ${allowed} (${code})`;
+}
+
+/** The path of a key in the mapping at `path` (PF-8). */
+export function join(path: string, key: string | number): string {
+  if (typeof key === 'number') return `${path}[${key}]`;
+  return path ? `${path}.${key}` : key;
+}
+
+/** The values of a file, the lines of its values and keys by path, and its faults. */
+export interface Document {
+  readonly value: unknown;
+  readonly lines: ReadonlyMap<string, number>;
+  readonly keyLines: ReadonlyMap<string, number>;
+  readonly faults: Fault[];
+}
+
+/** Reads one document. With faults, its value is not to be used. */
+export function readYaml(data: string | Uint8Array): Document {
+  const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data;
+  if (bytes.length > MAX_BYTES) {
+    return failed({ code: 'too_large', path: '', line: 1, value: `${bytes.length} bytes`, allowed: `at most ${MAX_BYTES} bytes` });
+  }
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return failed({ code: 'syntax', path: '', line: lineOfBrokenByte(bytes), value: 'bytes', allowed: 'UTF-8' });
+  }
+  const counter = new LineCounter();
+  let documents;
+  try {
+    documents = parseAllDocuments(text, { lineCounter: counter, uniqueKeys: false, schema: 'core', logLevel: 'silent' });
+  } catch (error) {
+    // The parser recurses: a nesting that exhausts the stack is far deeper than is allowed.
+    if (error instanceof RangeError) return failed(tooDeep('', 1));
+    throw error;
+  }
+  if (!Array.isArray(documents) || documents.length === 0) {
+    return failed({ code: 'documents', path: '', line: 1, value: 'no document', allowed: 'one document' });
+  }
+  const [document, second] = documents;
+  if (document === undefined) throw new Error('a list that is not empty has a first element');
+  const walker = new Walker(counter);
+  const error = document.errors[0] ?? second?.errors[0];
+  if (document.contents !== null) walker.walk(document.contents, '', 1);
+  const deep = walker.faults.find((fault) => fault.code === 'too_deep');
+  if (deep !== undefined) return failed(deep);
+  if (error !== undefined) {
+    const line = counter.linePos(error.pos[0]).line;
+    return failed({ code: 'syntax', path: '', line, value: error.message.split('\n')[0], allowed: 'YAML' });
+  }
+  if (second !== undefined) {
+    const line = counter.linePos(second.range[0]).line;
+    return failed({ code: 'documents', path: '', line, value: 'a second document', allowed: 'one document' });
+  }
+  return { value: walker.value, lines: walker.lines, keyLines: walker.keyLines, faults: walker.faults };
+}
+
+function failed(fault: Fault): Document {
+  return { value: undefined, lines: new Map(), keyLines: new Map(), faults: [fault] };
+}
+
+function tooDeep(path: string, line: number): Fault {
+  return { code: 'too_deep', path, line, value: `${MAX_DEPTH + 1} levels`, allowed: `at most ${MAX_DEPTH} levels` };
+}
+
+function lineOfBrokenByte(bytes: Uint8Array): number {
+  // A lenient decoding marks the broken place; what stands before it is intact.
+  const before = new TextDecoder('utf-8').decode(bytes).split('\uFFFD', 1)[0] ?? '';
+  return before.split('\n').length;
+}
+
+/** Goes through the nodes of a document, down to the deepest level allowed. */
+class Walker {
+  readonly lines = new Map<string, number>();
+  readonly keyLines = new Map<string, number>();
+  readonly faults: Fault[] = [];
+  value: unknown;
+
+  constructor(private readonly counter: LineCounter) {}
+
+  walk(node: Node, path: string, depth: number): unknown {
+    this.value = this.#read(node, path, depth);
+    return this.value;
+  }
+
+  #read(node: unknown, path: string, depth: number): unknown {
+    const line = this.#line(node);
+    this.lines.set(path, line);
+    if (isAlias(node)) {
+      this.#fault('alias', path, line, `*${node.source}`, 'no anchors and aliases: use extend');
+      return null;
+    }
+    if (!isMap(node) && !isSeq(node) && !isScalar(node)) return null;
+    this.#checkProperties(node, path, line);
+    if (isScalar(node)) return valueOf(node);
+    if (depth > MAX_DEPTH) {
+      this.faults.push(tooDeep(path, line));
+      return null;
+    }
+    if (isSeq(node)) return node.items.map((item, index) => this.#read(item, join(path, index), depth + 1));
+    const result = new Map<string, unknown>();
+    for (const pair of node.items) this.#readPair(pair, path, depth, result);
+    return Object.fromEntries(result);
+  }
+
+  #readPair(pair: Pair, path: string, depth: number, result: Map<string, unknown>): void {
+    if (!isScalar(pair.key)) {
+      const line = this.#line(pair.key);
+      if (isAlias(pair.key)) this.#fault('alias', path, line, `*${pair.key.source}`, 'no anchors and aliases: use extend');
+      else this.#fault('type', path, line, 'a collection as a key', 'keys that are strings');
+      return;
+    }
+    const key = pair.key.source ?? String(pair.key.value);
+    const at = join(path, key);
+    const line = this.#line(pair.key);
+    this.#checkProperties(pair.key, at, line);
+    if (result.has(key)) this.#fault('duplicate_key', at, line, key, 'each key once');
+    this.keyLines.set(at, line);
+    result.set(key, pair.value === null ? null : this.#read(pair.value, at, depth + 1));
+    if (pair.value === null) this.lines.set(at, line);
+  }
+
+  #checkProperties(node: { anchor?: string; tag?: string }, path: string, line: number): void {
+    if (node.anchor !== undefined) this.#fault('alias', path, line, `&${node.anchor}`, 'no anchors and aliases: use extend');
+    if (node.tag !== undefined) this.#fault('tag', path, line, node.tag, 'no tags');
+  }
+
+  #line(node: unknown): number {
+    const range = (node as { range?: readonly number[] | null } | null)?.range;
+    return range?.[0] === undefined ? 1 : this.counter.linePos(range[0]).line;
+  }
+
+  #fault(code: string, path: string, line: number, value: unknown, allowed: string): void {
+    this.faults.push({ code, path, line, value, allowed });
+  }
+}
+
+/** Plain scalars by YAML's core schema, which is the parser's; the numbers it makes are plain ones. */
+function valueOf(node: Scalar): unknown {
+  return typeof node.value === 'bigint' ? Number(node.value) : node.value;
+}
