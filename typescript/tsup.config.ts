@@ -12,7 +12,7 @@ export default defineConfig([
   {
     entry: { driver: 'driver/main.ts' },
     outDir: 'build',
-    format: ['esm'],
+    format: ['cjs'],
     platform: 'node',
     target: 'node20',
     loader: { '.yaml': 'text' },

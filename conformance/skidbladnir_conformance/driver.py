@@ -25,7 +25,7 @@ BUILT_IN = {
     "python": (sys.executable, "python/driver/main.py"),
     "python-sync": (sys.executable, "python/driver/main.py", "--sync"),
     "go": ("build/go-driver",),
-    "typescript": ("node", "typescript/build/driver.js"),
+    "typescript": ("node", "typescript/build/driver.cjs"),
 }
 
 
