@@ -68,12 +68,13 @@ type circuit struct {
 
 // timed tells whether the next step needs the time.
 func (c *circuit) timed() bool {
+	if c.slowCall > 0 {
+		return true
+	}
 	switch c.state {
 	case StateClosed:
-		return c.slowCall > 0 || c.counter.timed()
-	case StateDisabled:
-		return c.slowCall > 0
-	case StateForcedOpen:
+		return c.counter.timed()
+	case StateForcedOpen, StateDisabled:
 		return false
 	default:
 		return true

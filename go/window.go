@@ -156,8 +156,10 @@ func (c *countCounter) counts(time.Duration) (int64, int64) {
 	return c.sum.failures, c.sum.calls - c.sum.failures
 }
 
-func (c *countCounter) clear()      { c.sum, c.next = tally{}, 0 }
-func (c *countCounter) timed() bool { return false }
+func (c *countCounter) clear() { c.sum, c.next = tally{}, 0 }
+
+// timed: a success may open the circuit too, at its own time.
+func (c *countCounter) timed() bool { return true }
 
 // timeCounter is CB-4: a ring of buckets, with the sum of those in the window.
 type timeCounter struct {
