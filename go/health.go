@@ -79,9 +79,9 @@ type ServiceHealthMonitor struct {
 
 // round is one check of all providers.
 type round struct {
-	ctx   context.Context
-	stop  context.CancelFunc
-	ended chan struct{}
+	ctx            context.Context
+	cancel         context.CancelFunc
+	ended, stopped chan struct{}
 }
 
 // NewServiceHealthMonitor makes a monitor that has not been started, or returns a [ConfigurationError].
@@ -181,7 +181,8 @@ func (m *ServiceHealthMonitor) Stop() {
 		m.ticks = nil
 	}
 	if m.round != nil {
-		m.round.stop()
+		close(m.round.stopped)
+		m.round.cancel()
 		m.round = nil
 	}
 }
@@ -198,8 +199,8 @@ func (m *ServiceHealthMonitor) CheckAll(ctx context.Context) error {
 	select {
 	case <-r.ended:
 		return nil
-	case <-r.ctx.Done():
-		return newCancelledError(r.ctx, m.timeout.name)
+	case <-r.stopped:
+		return &CancelledError{policy: m.timeout.name, cause: context.Canceled}
 	case <-ctx.Done():
 		return newCancelledError(ctx, m.timeout.name)
 	}
@@ -210,8 +211,8 @@ func (m *ServiceHealthMonitor) beginRound() *round {
 	if m.round != nil {
 		return m.round
 	}
-	r := &round{ended: make(chan struct{})}
-	r.ctx, r.stop = context.WithCancel(context.Background())
+	r := &round{ended: make(chan struct{}), stopped: make(chan struct{})}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
 	m.round = r
 	go func() {
 		var checks sync.WaitGroup
@@ -232,25 +233,30 @@ func (m *ServiceHealthMonitor) endRound(r *round) {
 	}
 	m.round = nil
 	close(r.ended)
-	r.stop()
+	r.cancel()
 }
 
-// check is that of one provider in one round.
+// check is that of one provider in one round. Whatever way the check ends, its end is recorded.
 func (m *ServiceHealthMonitor) check(r *round, provider string) {
 	began := time.Now()
-	healthy, err := Execute(r.ctx, m.timeout, func(ctx context.Context) (bool, error) {
+	healthy := false
+	defer func() { m.record(r, provider, healthy, min(time.Since(began), m.timeout.timeout)) }()
+	answer, err := Execute(r.ctx, m.timeout, func(ctx context.Context) (bool, error) {
 		return ask(ctx, provider, m.checks[provider])
 	})
-	took := min(time.Since(began), m.timeout.timeout)
-	circuitState := m.circuitState(provider)
+	healthy = answer && err == nil
+}
 
+// record keeps what a check saw, unless its round was stopped.
+func (m *ServiceHealthMonitor) record(r *round, provider string, healthy bool, took time.Duration) {
+	circuitState := m.circuitState(provider)
 	m.mu.Lock()
 	if m.round != r {
 		m.mu.Unlock()
-		return // stopped
+		return
 	}
 	before := m.health[provider]
-	after := m.assess(before, healthy && err == nil, took, circuitState)
+	after := m.assess(before, healthy, took, circuitState)
 	m.health[provider] = after
 	m.mu.Unlock()
 	if before.Status != after.Status && m.listeners.any() {

@@ -67,8 +67,9 @@ func errorText(err error) string {
 		lines = append(lines, fmt.Sprintf("%T", each))
 		lines = append(lines, osCodes(each)...)
 		if carrier, ok := each.(interface{ StatusCode() int }); ok {
-			status := carrier.StatusCode()
-			lines = append(lines, fmt.Sprintf("%d %s", status, reasonPhrases[status]))
+			if status := carrier.StatusCode(); status != 0 {
+				lines = append(lines, fmt.Sprintf("%d %s", status, reasonPhrases[status]))
+			}
 		}
 	})
 	return strings.Join(lines, "\n")
@@ -76,12 +77,13 @@ func errorText(err error) string {
 
 // retryAfterHint is how long an error asks to wait, by a method RetryAfter() time.Duration of it or of an error that it
 // wraps (RT-11); 0: it does not say.
-func retryAfterHint(err error) time.Duration {
-	var carrier interface{ RetryAfter() time.Duration }
-	if !errors.As(err, &carrier) {
-		return 0
-	}
-	return carrier.RetryAfter()
+func retryAfterHint(err error) (hint time.Duration) {
+	walk(err, func(each error) {
+		if carrier, ok := each.(interface{ RetryAfter() time.Duration }); ok && hint == 0 {
+			hint = carrier.RetryAfter()
+		}
+	})
+	return hint
 }
 
 // walk visits an error and every error it wraps.

@@ -1,46 +1,112 @@
-// Command driver is the conformance driver of Go: it serves TestDriver on loopback, prints the address, and ends when its
-// standard input closes.
+// The conformance driver of Go. It serves TestDriver on loopback, prints the address, and ends when its standard input
+// closes.
+//
+// Each trace runs in a bubble of testing/synctest, which needs a test to run in: the whole program is one, called from
+// main. gRPC stays outside of the bubbles.
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"os"
 	"testing"
+	"testing/synctest"
 
 	"google.golang.org/grpc"
 
 	"skidbladnir.dev/driver/testdriverpb"
+	"skidbladnir.dev/skidbladnir"
 )
 
 func main() {
-	// Package testing writes its verdict to the standard output, which belongs to the address line.
-	stdout := os.Stdout
-	os.Stdout = os.Stderr
-	// Virtual time is for tests only, so the server is one.
-	test := testing.InternalTest{Name: "Driver", F: func(t *testing.T) { serve(t, stdout) }}
-	all := func(string, string) (bool, error) { return true, nil }
-	testing.Main(all, []testing.InternalTest{test}, nil, nil)
+	out := os.Stdout
+	os.Stdout = os.Stderr // the test prints its own result
+	os.Args = os.Args[:1] // which are the test's flags
+	match := func(string, string) (bool, error) { return true, nil }
+	serving := func(t *testing.T) {
+		if err := serve(t, out); err != nil {
+			log.Fatal(err)
+		}
+	}
+	testing.Main(match, []testing.InternalTest{{Name: "driver", F: serving}}, nil, nil)
 }
 
-func serve(t *testing.T, stdout io.Writer) {
+// serve answers until the standard input closes.
+func serve(t *testing.T, out io.Writer) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	server := grpc.NewServer()
-	testdriverpb.RegisterTestDriverServer(server, &driver{t: t})
-	if _, err := fmt.Fprintln(stdout, listener.Addr()); err != nil {
-		t.Fatal(err)
-	}
+	jobs := make(chan job)
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(64 << 20))
+	testdriverpb.RegisterTestDriverServer(server, &servicer{jobs: jobs})
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	closed := make(chan struct{})
 	go func() {
+		defer close(closed)
 		if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
-			t.Error(err)
+			log.Printf("standard input: %v", err)
 		}
-		server.Stop()
 	}()
-	if err := server.Serve(listener); err != nil {
-		t.Fatal(err)
+	if _, err := fmt.Fprintln(out, listener.Addr()); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-closed:
+			server.Stop()
+			return <-served
+		case job := <-jobs:
+			var response *testdriverpb.ReplayResponse
+			synctest.Test(t, func(*testing.T) { response = replay(job.trace) })
+			job.response <- response
+		}
+	}
+}
+
+// job is a trace for the test's goroutine.
+type job struct {
+	trace    *testdriverpb.Trace
+	response chan<- *testdriverpb.ReplayResponse
+}
+
+type servicer struct {
+	testdriverpb.UnimplementedTestDriverServer
+	jobs chan<- job
+}
+
+func (s *servicer) Describe(context.Context, *testdriverpb.DescribeRequest) (*testdriverpb.DescribeResponse, error) {
+	return &testdriverpb.DescribeResponse{
+		Language:        "go",
+		PackageVersion:  skidbladnir.Version,
+		SpecVersion:     "1.0",
+		ProtocolVersion: 1,
+		Features:        []string{"cancel", "providers", "health"},
+	}, nil
+}
+
+func (s *servicer) Replay(stream grpc.BidiStreamingServer[testdriverpb.ReplayRequest, testdriverpb.ReplayResponse]) error {
+	response := make(chan *testdriverpb.ReplayResponse)
+	for {
+		request, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case s.jobs <- job{request.GetTrace(), response}:
+		case <-stream.Context().Done():
+			return stream.Context().Err()
+		}
+		if err := stream.Send(<-response); err != nil {
+			return err
+		}
 	}
 }

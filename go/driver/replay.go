@@ -3,255 +3,333 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"runtime"
 	"strings"
 	"sync"
-	"testing"
+	"sync/atomic"
 	"testing/synctest"
 	"time"
 
 	"skidbladnir.dev/driver/testdriverpb"
 	"skidbladnir.dev/skidbladnir"
+	"skidbladnir.dev/skidbladnir/providers"
 )
 
-// replay performs a trace in a bubble of virtual time.
-func replay(t *testing.T, trace *testdriverpb.Trace) (observation *testdriverpb.Observation, err error) {
-	if file := trace.GetSubject().GetProviderFile(); file != nil {
-		return effective(file)
-	}
-	defer func() {
-		// A bubble says so when goroutines are left that nothing can wake: they have been counted as leftovers.
-		if value := recover(); value != nil && !strings.HasPrefix(fmt.Sprint(value), "deadlock:") {
-			panic(value)
-		}
-	}()
-	synctest.Test(t, func(*testing.T) { observation, err = replayInBubble(trace) })
-	return observation, err
+// run is one trace in its bubble: its subject, and what has been seen of it.
+type run struct {
+	began    time.Time
+	policies []skidbladnir.Policy
+	target   skidbladnir.Policy
+	facade   *skidbladnir.ResilienceFacade[result]
+	monitor  *skidbladnir.ServiceHealthMonitor
+	watched  bool          // the monitor has been started
+	over     chan struct{} // closed when the trace is over
+
+	mu         sync.Mutex
+	records    []*record
+	callers    []*callContext
+	made       map[error]bool // the errors that scripts made
+	events     []*testdriverpb.Event
+	running    uint32
+	numbers    []float64
+	ranOut     bool
+	goroutines int
 }
 
-func replayInBubble(trace *testdriverpb.Trace) (*testdriverpb.Observation, error) {
-	before := goroutines()
-	r, err := newRun(trace)
-	if faults := faultsOf(err); faults != nil {
-		return &testdriverpb.Observation{Faults: faults}, nil
+// replay runs one trace, and answers with what was seen.
+func replay(trace *testdriverpb.Trace) *testdriverpb.ReplayResponse {
+	r := &run{
+		began:      time.Now(),
+		over:       make(chan struct{}),
+		made:       map[error]bool{},
+		numbers:    trace.GetRandom(),
+		goroutines: goroutines(),
 	}
-	if err != nil {
+	observation, err := r.replay(trace)
+	r.end()
+	if r.ranOut {
+		err = unsupported("the trace ran out of random numbers")
+	}
+	response := &testdriverpb.ReplayResponse{TraceId: trace.GetId()}
+	var reason unsupported
+	switch faults := faultsOf(err); {
+	case errors.As(err, &reason):
+		response.Result = &testdriverpb.ReplayResponse_Unsupported{Unsupported: reason.Error()}
+		return response
+	case faults != nil:
+		observation = &testdriverpb.Observation{Faults: faults}
+	case err != nil:
+		panic(err)
+	}
+	response.Result = &testdriverpb.ReplayResponse_Observation{Observation: observation}
+	return response
+}
+
+func faultsOf(err error) []*testdriverpb.Fault {
+	var option *skidbladnir.ConfigurationError
+	var file *providers.FileError
+	switch {
+	case errors.As(err, &option):
+		return []*testdriverpb.Fault{{Code: option.Code, Path: option.Path, Message: err.Error()}}
+	case errors.Is(err, providers.ErrUnknownProvider):
+		return []*testdriverpb.Fault{{Code: "unknown_provider", Message: err.Error()}}
+	case errors.As(err, &file):
+		var faults []*testdriverpb.Fault
+		for _, each := range file.Faults {
+			faults = append(faults, &testdriverpb.Fault{
+				Code: each.Code, Path: each.Path, Line: uint32(each.Line), Message: each.String(),
+			})
+		}
+		return faults
+	default:
+		return nil
+	}
+}
+
+func (r *run) replay(trace *testdriverpb.Trace) (*testdriverpb.Observation, error) {
+	if file := trace.GetSubject().GetProviderFile(); file != nil {
+		effective, err := effectiveJSON(file)
+		return &testdriverpb.Observation{EffectiveJson: &effective}, err
+	}
+	if err := r.build(trace.GetSubject()); err != nil {
 		return nil, err
 	}
-	defer r.end()
 	observation := &testdriverpb.Observation{}
 	for _, step := range trace.GetSteps() {
-		if err := r.perform(step); err != nil {
+		if err := r.step(step); err != nil {
 			return nil, err
 		}
 		synctest.Wait()
 		observation.Steps = append(observation.Steps, r.observe())
 	}
-	if !r.monitoring && r.operations.running == 0 {
-		observation.Leftovers = uint32(goroutines() - before)
-		for _, caller := range r.callers {
-			observation.Leftovers += uint32(caller.listening())
-		}
+	if r.running == 0 && !r.watched {
+		observation.Leftovers = r.leftovers()
 	}
 	return observation, nil
 }
 
-// goroutines counts those of the bubble of the caller. Their traces are all that tells which these are.
-func goroutines() int {
-	own := make([]byte, 200)
-	own = own[:runtime.Stack(own, false)]
-	from := bytes.Index(own, []byte("synctest bubble"))
-	bubble := own[from : from+bytes.IndexByte(own[from:], ']')+1]
-	stacks := make([]byte, 1<<14)
-	for {
-		n := runtime.Stack(stacks, true)
-		if n < len(stacks) {
-			return bytes.Count(stacks[:n], bubble)
+func effectiveJSON(message *testdriverpb.ProviderFile) (string, error) {
+	known, err := providerFile(message.File != nil, message.GetFile())
+	if err != nil {
+		return "", err
+	}
+	names := known.Names()
+	if message.Provider != nil {
+		names = []string{message.GetProvider()}
+	}
+	effective := map[string]any{}
+	for _, name := range names {
+		config, err := known.Provider(name)
+		if err != nil {
+			return "", err
 		}
-		stacks = make([]byte, 2*len(stacks))
+		effective[name] = config.ToMapping()
 	}
+	text, err := json.Marshal(effective)
+	return string(text), err
 }
 
-// run is the subject of a trace, and what has been seen of it.
-type run struct {
-	operations *operations
-	policies   []skidbladnir.Policy // those with statistics may be among them, in the order of the composition
-	target     skidbladnir.Policy   // of a composition
-	facade     *skidbladnir.ResilienceFacade[any]
-	monitor    *skidbladnir.ServiceHealthMonitor
-	monitoring bool
-	records    []*record
-	callers    map[string]*caller
-
-	mu     sync.Mutex
-	events []*testdriverpb.Event
-}
-
-func newRun(trace *testdriverpb.Trace) (*run, error) {
-	r := &run{
-		operations: &operations{began: time.Now(), quit: make(chan struct{})},
-		callers:    map[string]*caller{},
-	}
-	var drawn int
-	random := func() float64 {
-		u := trace.Random[drawn]
-		drawn++
-		return u
-	}
-	var err error
-	switch subject := trace.GetSubject().GetKind().(type) {
+func (r *run) build(subject *testdriverpb.Subject) (err error) {
+	switch kind := subject.GetKind().(type) {
 	case *testdriverpb.Subject_Composition:
-		err = r.compose(subject.Composition, random)
-	case *testdriverpb.Subject_Facade:
-		if r.facade, err = facade(subject.Facade, random); err == nil {
-			r.facade.AddListener(r.listen)
+		for _, message := range kind.Composition.GetPolicies() {
+			policy, err := r.policy(message)
+			if err != nil {
+				return err
+			}
+			r.policies = append(r.policies, policy)
 		}
-	case *testdriverpb.Subject_Health:
-		if r.monitor, r.policies, err = r.operations.health(subject.Health); err == nil {
-			r.monitor.AddListener(r.listen)
-			for _, circuit := range r.policies {
-				circuit.AddListener(r.listen)
+		r.target = r.policies[0]
+		if len(r.policies) > 1 {
+			if r.target, err = skidbladnir.Compose(r.policies...); err != nil {
+				return err
 			}
 		}
-	default:
-		err = unsupported(fmt.Sprintf("the kind of the subject is not known to this driver: %T", subject))
-	}
-	return r, err
-}
-
-func (r *run) compose(m *testdriverpb.Composition, random func() float64) error {
-	for _, each := range m.Policies {
-		policy, err := r.operations.policy(each, random)
-		if err != nil {
+		r.target.AddListener(r.listen)
+	case *testdriverpb.Subject_Facade:
+		if r.facade, err = r.buildFacade(kind.Facade); err != nil {
 			return err
 		}
-		r.policies = append(r.policies, policy)
+		r.facade.AddListener(r.listen)
+		if breaker := r.facade.CircuitBreaker(); breaker != nil {
+			r.policies = append(r.policies, breaker)
+		}
+		if bulkhead := r.facade.Bulkhead(); bulkhead != nil {
+			r.policies = append(r.policies, bulkhead)
+		}
+		if cache := r.facade.Cache(); cache != nil {
+			r.policies = append(r.policies, cache)
+		}
+	case *testdriverpb.Subject_Health:
+		if r.monitor, err = r.buildMonitor(kind.Health); err != nil {
+			return err
+		}
+		r.monitor.AddListener(r.listen)
+	default:
+		return unsupported("the kind of the subject is not known to this driver")
 	}
-	composition, err := skidbladnir.Compose(r.policies...)
-	if err != nil {
-		return err
-	}
-	r.target = composition
-	if len(r.policies) == 1 {
-		r.target = r.policies[0]
-	}
-	r.target.AddListener(r.listen)
 	return nil
 }
 
-func (r *run) perform(step *testdriverpb.Step) error {
+func (r *run) step(step *testdriverpb.Step) error {
 	switch action := step.GetAction().(type) {
 	case *testdriverpb.Step_Call:
-		return r.call(action.Call)
+		r.call(action.Call)
 	case *testdriverpb.Step_Cancel:
-		r.callers[action.Cancel].cancel()
+		for _, rec := range r.records {
+			if rec.id == action.Cancel {
+				rec.cancel()
+			}
+		}
 	case *testdriverpb.Step_AdvanceMs:
-		time.Sleep(time.Duration(action.AdvanceMs) * time.Millisecond)
+		time.Sleep(ms(action.AdvanceMs))
 	case *testdriverpb.Step_Invalidate:
-		for _, cache := range of[*skidbladnir.Cache[any]](r) {
-			cache.Invalidate(action.Invalidate)
+		for _, policy := range r.policies {
+			if cache, ok := policy.(*skidbladnir.Cache[result]); ok {
+				cache.Invalidate(action.Invalidate)
+			}
 		}
 	case *testdriverpb.Step_Clear:
-		return with(r, action.Clear, (*skidbladnir.Cache[any]).Clear)
+		return on(r, action.Clear, (*skidbladnir.Cache[result]).Clear)
 	case *testdriverpb.Step_Close:
-		return with(r, action.Close, (*skidbladnir.Cache[any]).Close)
+		return on(r, action.Close, (*skidbladnir.Cache[result]).Close)
 	case *testdriverpb.Step_ForceOpen:
-		return with(r, action.ForceOpen, (*skidbladnir.CircuitBreaker).ForceOpen)
+		return on(r, action.ForceOpen, (*skidbladnir.CircuitBreaker).ForceOpen)
 	case *testdriverpb.Step_Disable:
-		return with(r, action.Disable, (*skidbladnir.CircuitBreaker).Disable)
+		return on(r, action.Disable, (*skidbladnir.CircuitBreaker).Disable)
 	case *testdriverpb.Step_Reset_:
-		return with(r, action.Reset_, (*skidbladnir.CircuitBreaker).Reset)
+		return on(r, action.Reset_, (*skidbladnir.CircuitBreaker).Reset)
 	case *testdriverpb.Step_CheckHealth:
-		go r.checkHealth()
+		go r.monitor.CheckAll(context.Background()) // ends with the round, or with stop
 	case *testdriverpb.Step_Start:
 		r.monitor.Start()
-		r.monitoring = true
+		r.watched = true
 	case *testdriverpb.Step_Stop:
 		r.monitor.Stop()
-		r.monitoring = false
+		r.watched = false
 	default:
-		return unsupported(fmt.Sprintf("the action is not known to this driver: %T", action))
+		return unsupported("the action is not known to this driver")
 	}
 	return nil
 }
 
-// of are the policies of one pattern.
-func of[P any](r *run) []P {
-	var found []P
-	for _, policy := range r.withStatistics() {
-		if p, ok := policy.(P); ok {
-			found = append(found, p)
-		}
-	}
-	return found
-}
-
-// with does something to the policy meant.
-func with[P skidbladnir.Policy](r *run, target *testdriverpb.Target, act func(P)) error {
-	for _, policy := range of[P](r) {
-		if target.Policy == nil || policy.Name() == target.GetPolicy() {
-			act(policy)
+// on does something with the policy that a step is for.
+func on[P skidbladnir.Policy](r *run, target *testdriverpb.Target, do func(P)) error {
+	for _, policy := range r.policies {
+		if meant, ok := policy.(P); ok && (target.Policy == nil || target.GetPolicy() == policy.Name()) {
+			do(meant)
 			return nil
 		}
 	}
-	return unsupported(fmt.Sprintf("there is no such policy in the subject: %q", target.GetPolicy()))
+	return unsupported("there is no such policy in the subject")
 }
 
-func (r *run) checkHealth() {
-	if err := r.monitor.CheckAll(context.Background()); err != nil && !errors.Is(err, skidbladnir.ErrCancelled) {
-		panic(err)
+func (r *run) call(call *testdriverpb.Call) {
+	ctx, cancel := context.WithCancel(context.Background())
+	caller := &callContext{Context: ctx}
+	rec := &record{id: call.GetId(), cancel: cancel}
+	r.records, r.callers = append(r.records, rec), append(r.callers, caller)
+	if call.GetCancelled() {
+		cancel()
 	}
-}
-
-// call begins a call, and does not wait for it.
-func (r *run) call(m *testdriverpb.Call) error {
-	for _, script := range append(m.Op, m.Fallback) {
-		if err := errors.Join(checkError(script.GetError()), checkError(script.GetOnCancel().GetError())); err != nil {
-			return err
-		}
-	}
-	seen, caller := &record{id: m.Id}, newCaller()
-	r.records = append(r.records, seen)
-	r.callers[m.Id] = caller
-	if m.Cancelled {
-		caller.cancel()
-	}
+	operation := r.operation(rec, call.GetOp())
 	go func() {
-		result, err := r.execute(caller, m, r.operations.operation(seen, m.Op))
-		r.operations.mu.Lock()
-		defer r.operations.mu.Unlock()
-		seen.result, seen.err, seen.ended = result, err, skidbladnir.Set(r.operations.now())
+		value, err := r.execute(caller, call, operation)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		rec.ended, rec.value, rec.err = ptr(r.now()), value, err
 	}()
-	return nil
 }
 
-func (r *run) execute(ctx context.Context, m *testdriverpb.Call, op skidbladnir.Operation[any]) (any, error) {
-	if r.facade == nil {
-		if m.Key != nil {
-			ctx = skidbladnir.WithKey(ctx, m.GetKey())
-		}
-		return skidbladnir.Execute(ctx, r.target, op)
-	}
+func (r *run) execute(
+	ctx context.Context, call *testdriverpb.Call, operation skidbladnir.Operation[result],
+) (result, error) {
 	key := skidbladnir.NoKey
-	if m.Key != nil {
-		key = m.GetKey()
+	if call.Key != nil {
+		key = call.GetKey()
 	}
-	if m.Fallback == nil {
-		return r.facade.Execute(ctx, key, op)
+	switch {
+	case r.facade == nil:
+		if call.Key != nil {
+			ctx = skidbladnir.WithKey(ctx, key)
+		}
+		return skidbladnir.Execute(ctx, r.target, operation)
+	case call.GetFallback() != nil:
+		return r.facade.ExecuteWithFallback(ctx, key, operation, r.handler(call.GetFallback()))
+	default:
+		return r.facade.Execute(ctx, key, operation)
 	}
-	return r.facade.ExecuteWithFallback(ctx, key, op, r.operations.handler(m.Fallback))
 }
 
-// end lets everything end that still runs, so that the bubble can.
-func (r *run) end() {
-	close(r.operations.quit)
-	for _, caller := range r.callers {
-		caller.cancel()
+// random is what the trace says, in order.
+func (r *run) random() float64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.numbers) == 0 {
+		r.ranOut = true
+		return 0
 	}
-	for _, cache := range of[*skidbladnir.Cache[any]](r) {
-		cache.Close()
+	number := r.numbers[0]
+	r.numbers = r.numbers[1:]
+	return number
+}
+
+func (r *run) now() int64 { return time.Since(r.began).Milliseconds() }
+
+// callContext is the context of a caller. It counts who listens to it: the standard library asks for AfterFunc where it
+// does not find a context of its own, which Value hides.
+type callContext struct {
+	context.Context
+	listeners atomic.Int32
+}
+
+func (c *callContext) Value(any) any { return nil }
+
+func (c *callContext) AfterFunc(f func()) (stop func() bool) {
+	c.listeners.Add(1)
+	stop = context.AfterFunc(c.Context, func() {
+		c.listeners.Add(-1)
+		f()
+	})
+	return func() bool {
+		stopped := stop()
+		if stopped {
+			c.listeners.Add(-1)
+		}
+		return stopped
+	}
+}
+
+// leftovers are the goroutines and the listeners on callers' contexts that there are beyond those of the driver itself.
+func (r *run) leftovers() uint32 {
+	count := goroutines() - r.goroutines
+	for _, caller := range r.callers {
+		count += int(caller.listeners.Load())
+	}
+	return uint32(count)
+}
+
+// goroutines counts those of this bubble, as the runtime names it at the head of each goroutine's stack.
+func goroutines() int {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	head, _, _ := strings.Cut(string(stacks[:min(len(stacks), 200)]), "]:\n")
+	bubble := head[strings.LastIndex(head, "synctest bubble"):]
+	return bytes.Count(stacks, []byte(bubble+"]:\n"))
+}
+
+// end lets everything in the bubble come to its end.
+func (r *run) end() {
+	close(r.over)
+	for _, rec := range r.records {
+		rec.cancel()
+	}
+	for _, policy := range r.policies {
+		if cache, ok := policy.(*skidbladnir.Cache[result]); ok {
+			cache.Close()
+		}
 	}
 	if r.monitor != nil {
 		r.monitor.Stop()

@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -15,180 +12,186 @@ import (
 	"skidbladnir.dev/skidbladnir"
 )
 
-// ScriptedError is the error of a script.
+// result is what operations return: a text, or nil as the empty value.
+type result = *string
+
+// ScriptedError is the error of a script. It carries what an error of usual clients carries, each in its usual way.
 type ScriptedError struct {
-	message    string
-	system     error // as the standard library reports an OS code, or nil
-	status     int
-	retryAfter time.Duration
-	cause      error
+	script *testdriverpb.Error
+	system error
+	cause  error
 }
 
-func (e *ScriptedError) Error() string             { return e.message }
-func (e *ScriptedError) StatusCode() int           { return e.status }
-func (e *ScriptedError) RetryAfter() time.Duration { return e.retryAfter }
+func (e *ScriptedError) Error() string { return e.script.GetMessage() }
+
+// StatusCode is the HTTP status, or 0.
+func (e *ScriptedError) StatusCode() int { return int(e.script.GetHttpStatus()) }
+
+// RetryAfter is how long to wait, or 0.
+func (e *ScriptedError) RetryAfter() time.Duration { return ms(e.script.GetRetryAfterMs()) }
 
 // Unwrap gives the system's error and the cause, where there are any.
 func (e *ScriptedError) Unwrap() []error {
-	return slices.DeleteFunc([]error{e.system, e.cause}, func(err error) bool { return err == nil })
+	var wrapped []error
+	for _, each := range []error{e.system, e.cause} {
+		if each != nil {
+			wrapped = append(wrapped, each)
+		}
+	}
+	return wrapped
 }
 
-var errnos = map[string]error{
-	"ECONNRESET":   syscall.ECONNRESET,
-	"ECONNREFUSED": syscall.ECONNREFUSED,
+var systemErrors = map[string]error{
+	"EACCES":       syscall.EACCES,
+	"EAGAIN":       syscall.EAGAIN,
 	"ECONNABORTED": syscall.ECONNABORTED,
+	"ECONNREFUSED": syscall.ECONNREFUSED,
+	"ECONNRESET":   syscall.ECONNRESET,
+	"EHOSTUNREACH": syscall.EHOSTUNREACH,
+	"ENETDOWN":     syscall.ENETDOWN,
+	"ENETUNREACH":  syscall.ENETUNREACH,
+	"ENOENT":       syscall.ENOENT,
+	"ENOTFOUND":    &net.DNSError{Err: "no such host", IsNotFound: true},
 	"EPIPE":        syscall.EPIPE,
 	"ETIMEDOUT":    syscall.ETIMEDOUT,
-	"ENETUNREACH":  syscall.ENETUNREACH,
-	"EHOSTUNREACH": syscall.EHOSTUNREACH,
-	"EACCES":       syscall.EACCES,
-	"ENOENT":       syscall.ENOENT,
-	"EMFILE":       syscall.EMFILE,
-	"EADDRINUSE":   syscall.EADDRINUSE,
-	"ENOTFOUND":    &net.DNSError{Err: "no such host", Name: "scripted", IsNotFound: true},
 }
 
-func makeError(script *testdriverpb.Error) error {
-	err := &ScriptedError{
-		message:    script.GetMessage(),
-		status:     int(script.GetHttpStatus()),
-		retryAfter: time.Duration(script.GetRetryAfterMs()) * time.Millisecond,
-	}
+func newScriptedError(script *testdriverpb.Error) *ScriptedError {
+	err := &ScriptedError{script: script}
 	if script.OsCode != nil {
-		err.system = errnos[script.GetOsCode()]
+		err.system = systemErrors[script.GetOsCode()]
 	}
 	if script.Cause != nil {
-		err.cause = makeError(script.Cause)
+		err.cause = newScriptedError(script.GetCause())
 	}
 	return err
 }
 
-// checkError refuses an error that makeError cannot make.
-func checkError(script *testdriverpb.Error) error {
-	for ; script != nil; script = script.Cause {
-		if _, known := errnos[script.GetOsCode()]; script.OsCode != nil && !known {
-			return unsupported(fmt.Sprintf("the OS code is not known to this driver: %s", script.GetOsCode()))
-		}
-	}
-	return nil
-}
-
-// record is what is seen of one call. Its lock is the run's.
+// record is what is seen of one call, or of the checks of one provider.
 type record struct {
-	id              string
-	starts, signals []int64
-	ended           *int64
-	result          any
-	err             error
+	id     string
+	cancel context.CancelFunc
+	starts []int64
+	// signals are the instants at which an operation heard the cancellation signal.
+	signals []int64
+	ended   *int64
+	value   result
+	err     error
 }
 
-// operations performs scripts, and counts those that run.
-type operations struct {
-	began time.Time
-	quit  chan struct{} // closed when the trace is over
-
-	mu      sync.Mutex
-	running int
-	made    []error
-}
-
-var errOver = errors.New("the trace is over")
-
-func (o *operations) now() int64 { return time.Since(o.began).Milliseconds() }
-
-// operation does at each start what the next script says; the last repeats.
-func (o *operations) operation(seen *record, scripts []*testdriverpb.Script) skidbladnir.Operation[any] {
-	return func(ctx context.Context) (any, error) {
-		o.mu.Lock()
-		seen.starts = append(seen.starts, o.now())
-		script := scripts[min(len(seen.starts), len(scripts))-1]
-		o.running++
-		o.mu.Unlock()
+// operation performs the scripts: the first at its first start, and so on; the last repeats.
+func (r *run) operation(rec *record, scripts []*testdriverpb.Script) skidbladnir.Operation[result] {
+	return func(ctx context.Context) (result, error) {
+		r.mu.Lock()
+		rec.starts = append(rec.starts, r.now())
+		script := scripts[min(len(rec.starts), len(scripts))-1]
+		r.running++
+		r.mu.Unlock()
 		defer func() {
-			o.mu.Lock()
-			defer o.mu.Unlock()
-			o.running--
+			r.mu.Lock()
+			r.running--
+			r.mu.Unlock()
 		}()
-		return o.perform(ctx, seen, script)
+		return r.perform(ctx, rec, script)
 	}
 }
 
-func (o *operations) perform(ctx context.Context, seen *record, script *testdriverpb.Script) (any, error) {
+func (r *run) perform(ctx context.Context, rec *record, script *testdriverpb.Script) (result, error) {
 	var end <-chan time.Time
 	if script.GetNever() == nil {
 		if script.GetAfterMs() == 0 {
-			return o.finish(script.GetOk(), script.GetError())
+			return r.finish(script.GetOk(), script.GetError())
 		}
-		end = time.After(time.Duration(script.GetAfterMs()) * time.Millisecond)
+		timer := time.NewTimer(ms(script.GetAfterMs()))
+		defer timer.Stop()
+		end = timer.C
 	}
-	select {
-	case <-end:
-		return o.finish(script.GetOk(), script.GetError())
-	case <-o.quit:
-		return nil, errOver
-	case <-ctx.Done():
-	}
-	o.mu.Lock()
-	seen.signals = append(seen.signals, o.now())
-	o.mu.Unlock()
-	reaction := script.GetOnCancel()
-	if reaction.GetIgnore() != nil {
+	signal := ctx.Done()
+	for {
 		select {
 		case <-end:
-			return o.finish(script.GetOk(), script.GetError())
-		case <-o.quit:
-			return nil, errOver
+			return r.finish(script.GetOk(), script.GetError())
+		case <-r.over:
+			return nil, context.Canceled
+		case <-signal:
 		}
+		r.mu.Lock()
+		rec.signals = append(rec.signals, r.now())
+		r.mu.Unlock()
+		if _, ignores := script.GetOnCancel().GetReaction().(*testdriverpb.OnCancel_Ignore); !ignores {
+			return r.settle(ctx, script.GetOnCancel())
+		}
+		signal = nil
 	}
-	if settle := reaction.GetSettleAfterMs(); settle > 0 {
+}
+
+// settle ends an operation that heard the signal.
+func (r *run) settle(ctx context.Context, reaction *testdriverpb.OnCancel) (result, error) {
+	if after := reaction.GetSettleAfterMs(); after > 0 {
+		timer := time.NewTimer(ms(after))
+		defer timer.Stop()
 		select {
-		case <-time.After(time.Duration(settle) * time.Millisecond):
-		case <-o.quit:
-			return nil, errOver
+		case <-timer.C:
+		case <-r.over:
 		}
 	}
 	if reaction.GetEnd() == nil {
 		return nil, ctx.Err()
 	}
-	return o.finish(reaction.GetOk(), reaction.GetError())
+	return r.finish(reaction.GetOk(), reaction.GetError())
 }
 
-// finish is what an operation ends with.
-func (o *operations) finish(ok *testdriverpb.Value, script *testdriverpb.Error) (any, error) {
-	if script == nil {
-		return valueOf(ok), nil
+func (r *run) finish(ok *testdriverpb.Value, failure *testdriverpb.Error) (result, error) {
+	if failure == nil {
+		return ok.Text, nil
 	}
-	err := makeError(script)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.made = append(o.made, err)
+	err := newScriptedError(failure)
+	r.mu.Lock()
+	r.made[err] = true
+	r.mu.Unlock()
 	return nil, err
 }
 
-// valueOf is a result: a string, or nil.
-func valueOf(value *testdriverpb.Value) any {
-	if value == nil || value.Text == nil {
-		return nil
-	}
-	return value.GetText()
+// handler performs a script in place of a failed operation.
+func (r *run) handler(script *testdriverpb.Script) skidbladnir.Handler[result] {
+	operation := r.operation(&record{}, []*testdriverpb.Script{script})
+	return func(ctx context.Context, _ error) (result, error) { return operation(ctx) }
 }
 
-// matches is the predicate of a Match.
+// check performs the scripts of a provider, one a round.
+func (r *run) check(rounds []*testdriverpb.Script) skidbladnir.Check {
+	operation := r.operation(&record{}, rounds)
+	return func(ctx context.Context) (bool, error) {
+		text, err := operation(ctx)
+		return text != nil && *text == "true", err
+	}
+}
+
+// matches is a predicate over messages and results.
 func matches(match *testdriverpb.Match) func(skidbladnir.Outcome) bool {
 	if match == nil {
 		return nil
 	}
 	return func(outcome skidbladnir.Outcome) bool {
-		if outcome.Err == nil {
-			text, ok := outcome.Result.(string)
-			return ok && slices.Contains(match.Results, text)
+		if outcome.Err != nil {
+			for _, part := range match.GetErrors() {
+				if strings.Contains(outcome.Err.Error(), part) {
+					return true
+				}
+			}
+			return false
 		}
-		message := outcome.Err.Error()
-		return slices.ContainsFunc(match.Errors, func(part string) bool { return strings.Contains(message, part) })
+		text, _ := outcome.Result.(result)
+		for _, each := range match.GetResults() {
+			if text != nil && *text == each {
+				return true
+			}
+		}
+		return false
 	}
 }
 
-// matchesError is the predicate of a Match, for errors alone.
+// matchesError is matches, for errors alone.
 func matchesError(match *testdriverpb.Match) func(error) bool {
 	if match == nil {
 		return nil
@@ -197,17 +200,49 @@ func matchesError(match *testdriverpb.Match) func(error) bool {
 	return func(err error) bool { return predicate(skidbladnir.Outcome{Err: err}) }
 }
 
-// handler is a fallback's handler that does what a script says.
-func (o *operations) handler(script *testdriverpb.Script) skidbladnir.Handler[any] {
-	operate := o.operation(&record{}, []*testdriverpb.Script{script})
-	return func(ctx context.Context, _ error) (any, error) { return operate(ctx) }
+func (rec *record) observe(made map[error]bool) *testdriverpb.CallObservation {
+	seen := &testdriverpb.CallObservation{
+		Id: rec.id, StartsMs: rec.starts, SignalsMs: rec.signals, EndedMs: rec.ended,
+	}
+	switch {
+	case rec.ended == nil:
+		seen.End = &testdriverpb.CallObservation_Pending{Pending: &testdriverpb.Pending{}}
+	case rec.err == nil:
+		seen.End = &testdriverpb.CallObservation_Ok{Ok: &testdriverpb.Value{Text: rec.value}}
+	default:
+		seen.End = &testdriverpb.CallObservation_Error{Error: observeError(rec.err, made)}
+	}
+	return seen
 }
 
-// check is a health check: one script a round, healthy when it ends with the text "true".
-func (o *operations) check(rounds []*testdriverpb.Script) skidbladnir.Check {
-	operate := o.operation(&record{}, rounds)
-	return func(ctx context.Context) (bool, error) {
-		result, err := operate(ctx)
-		return result == "true", err
+func observeError(err error, made map[error]bool) *testdriverpb.CallError {
+	var cause error
+	var fallback *skidbladnir.FallbackError
+	if errors.As(err, &fallback) {
+		both := fallback.Unwrap()
+		err, cause = both[0], both[1]
 	}
+	seen := &testdriverpb.CallError{Code: skidbladnir.Code(err), Message: err.Error()}
+	switch err := err.(type) {
+	case *ScriptedError:
+		seen.Same = made[err]
+		if err.cause != nil {
+			cause = err.cause
+		}
+	case skidbladnir.PolicyError:
+		seen.Policy = ptr(err.Policy())
+	default:
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			// The operation ended by the cancellation.
+			seen = &testdriverpb.CallError{Code: skidbladnir.CodeCancelled}
+		}
+	}
+	var open *skidbladnir.CircuitOpenError
+	if errors.As(err, &open) && open.RetryAfter() > 0 {
+		seen.RetryAfterMs = ptr(ceilMS(open.RetryAfter()))
+	}
+	if cause != nil {
+		seen.Cause = ptr(skidbladnir.Code(cause))
+	}
+	return seen
 }

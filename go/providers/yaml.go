@@ -1,0 +1,283 @@
+package providers
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const (
+	maxBytes = 262_144
+	maxDepth = 16
+)
+
+// document is the values of a file, where they stand, and the faults of reading it. With faults, its value is not to be
+// used. Paths are those of PF-8.
+type document struct {
+	value    any
+	lines    map[string]int      // of values
+	keyLines map[string]int      // of keys
+	keys     map[string][]string // of mappings, in their order
+	faults   []Fault
+}
+
+// line is the line of the value at a path.
+func (d *document) line(path string) int {
+	if line, ok := d.lines[path]; ok {
+		return line
+	}
+	return 1
+}
+
+func (d *document) fault(code, path string, line int, value any, allowed string) {
+	d.faults = append(d.faults, Fault{code, path, line, value, allowed})
+}
+
+// join is the path of a key in the mapping at a path.
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// readYAML reads the one document of a file as plain values, and refuses what has no place in a configuration (PF-5 to
+// PF-8).
+func readYAML(data []byte) *document {
+	d := &document{lines: map[string]int{}, keyLines: map[string]int{}, keys: map[string][]string{}}
+	if len(data) > maxBytes {
+		d.fault("too_large", "", 1, fmt.Sprintf("%d bytes", len(data)), fmt.Sprintf("at most %d bytes", maxBytes))
+		return d
+	}
+	if at := invalidUTF8(data); at >= 0 {
+		d.fault("syntax", "", bytes.Count(data[:at], []byte("\n"))+1, fmt.Sprintf("%#x", data[at]), "UTF-8")
+		return d
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	root := d.parse(data)
+	if root == nil {
+		return d
+	}
+	r := reader{document: d}
+	d.value = r.read(root, "", 1)
+	if r.tooDeep != nil {
+		d.faults = []Fault{*r.tooDeep}
+	}
+	return d
+}
+
+func invalidUTF8(data []byte) int {
+	for at := 0; at < len(data); {
+		char, size := utf8.DecodeRune(data[at:])
+		if char == utf8.RuneError && size <= 1 {
+			return at
+		}
+		at += size
+	}
+	return -1
+}
+
+// parse returns the root of the one document, or nil with a fault.
+func (d *document) parse(data []byte) *yaml.Node {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var root, second yaml.Node
+	err := decoder.Decode(&root)
+	switch {
+	case errors.Is(err, io.EOF) || (err == nil && len(root.Content) == 0):
+		d.fault("documents", "", 1, "no document", "one document")
+		return nil
+	case err != nil:
+		d.unparsable(data, err)
+		return nil
+	}
+	err = decoder.Decode(&second)
+	switch {
+	case errors.Is(err, io.EOF):
+		return root.Content[0]
+	case err != nil && !hasMarkerAfter(data, root.Content[0]):
+		d.unparsable(data, err)
+	default:
+		d.fault("documents", "", max(second.Line, 1), "a second document", "one document")
+	}
+	return nil
+}
+
+// hasMarkerAfter tells whether another document begins after the first, so that an error is one of that document.
+func hasMarkerAfter(data []byte, root *yaml.Node) bool {
+	lines := strings.Split(string(data), "\n")
+	for _, line := range lines[min(lastLine(root), len(lines)):] {
+		if strings.HasPrefix(line, "---") {
+			return true
+		}
+	}
+	return false
+}
+
+func lastLine(node *yaml.Node) int {
+	last := node.Line
+	for _, child := range node.Content {
+		last = max(last, lastLine(child))
+	}
+	return last
+}
+
+var (
+	lineOfError   = regexp.MustCompile(`line (\d+): `)
+	unknownAnchor = regexp.MustCompile(`unknown anchor '(.*)' referenced`)
+)
+
+// unparsable reports what the YAML parser says.
+func (d *document) unparsable(data []byte, err error) {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	line := 1
+	if found := lineOfError.FindStringSubmatch(text); found != nil {
+		line, _ = strconv.Atoi(found[1]) // digits by the pattern
+		text = strings.TrimPrefix(text, found[0])
+	}
+	if found := unknownAnchor.FindStringSubmatch(text); found != nil {
+		before, _, _ := bytes.Cut(data, []byte("*"+found[1]))
+		d.fault("alias", "", bytes.Count(before, []byte("\n"))+1, "*"+found[1], allowedAlias)
+		return
+	}
+	if strings.Contains(text, "exceeded max depth") {
+		d.fault("too_deep", "", line, text, fmt.Sprintf("at most %d levels", maxDepth))
+		return
+	}
+	d.fault("syntax", "", line, text, "YAML")
+}
+
+const allowedAlias = "no anchors and aliases: use extend"
+
+// reader turns nodes into values.
+type reader struct {
+	*document
+	tooDeep *Fault // the first collection that is nested too deep
+}
+
+func (r *reader) read(node *yaml.Node, path string, level int) any {
+	r.lines[path] = node.Line
+	if node.Kind == yaml.AliasNode {
+		r.fault("alias", path, node.Line, "*"+node.Value, allowedAlias)
+		return nil
+	}
+	r.checkProperties(node, path)
+	if node.Kind == yaml.ScalarNode {
+		return scalar(node)
+	}
+	if level > maxDepth {
+		if r.tooDeep == nil {
+			r.tooDeep = &Fault{
+				"too_deep", path, node.Line, fmt.Sprintf("%d levels", level), fmt.Sprintf("at most %d levels", maxDepth),
+			}
+		}
+		return nil
+	}
+	if node.Kind == yaml.SequenceNode {
+		values := make([]any, len(node.Content))
+		for i, child := range node.Content {
+			values[i] = r.read(child, fmt.Sprintf("%s[%d]", path, i), level+1)
+		}
+		return values
+	}
+	return r.mapping(node, path, level)
+}
+
+func (r *reader) mapping(node *yaml.Node, path string, level int) any {
+	values := map[string]any{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		switch key.Kind {
+		case yaml.AliasNode:
+			r.fault("alias", join(path, "*"+key.Value), key.Line, "*"+key.Value, allowedAlias)
+		case yaml.ScalarNode:
+			at := join(path, key.Value)
+			r.checkProperties(key, at)
+			if _, ok := values[key.Value]; ok {
+				r.fault("duplicate_key", at, key.Line, key.Value, "each key once")
+			} else {
+				r.keyLines[at] = key.Line
+				r.keys[path] = append(r.keys[path], key.Value)
+			}
+			values[key.Value] = r.read(value, at, level+1)
+		default:
+			r.fault("type", path, key.Line, "a collection as a key", "keys that are strings")
+		}
+	}
+	return values
+}
+
+// checkProperties reports an anchor and an explicit tag.
+func (r *reader) checkProperties(node *yaml.Node, path string) {
+	if node.Anchor != "" {
+		r.fault("alias", path, node.Line, "&"+node.Anchor, allowedAlias)
+	}
+	if node.Style&yaml.TaggedStyle != 0 {
+		r.fault("tag", path, node.Line, node.Tag, "no tags")
+	}
+}
+
+// The core schema of YAML 1.2, in which "yes" and "1_000" are strings.
+var (
+	decimal     = regexp.MustCompile(`^[-+]?[0-9]+$`)
+	octal       = regexp.MustCompile(`^0o[0-7]+$`)
+	hexadecimal = regexp.MustCompile(`^0x[0-9a-fA-F]+$`)
+	float       = regexp.MustCompile(`^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`)
+)
+
+func scalar(node *yaml.Node) any {
+	text := node.Value
+	if node.Style&^yaml.FlowStyle != 0 {
+		return text // quoted, or a block
+	}
+	switch text {
+	case "null", "Null", "NULL", "~", "":
+		return nil
+	case "true", "True", "TRUE":
+		return true
+	case "false", "False", "FALSE":
+		return false
+	case ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF":
+		return math.Inf(1)
+	case "-.inf", "-.Inf", "-.INF":
+		return math.Inf(-1)
+	case ".nan", ".NaN", ".NAN":
+		return math.NaN()
+	}
+	switch {
+	case decimal.MatchString(text):
+		return integer(text, 10)
+	case octal.MatchString(text):
+		return integer(text[2:], 8)
+	case hexadecimal.MatchString(text):
+		return integer(text[2:], 16)
+	case float.MatchString(text):
+		return number(text)
+	default:
+		return text
+	}
+}
+
+// integer is a whole number: an int64, or a float64 where it is too great for that.
+func integer(digits string, base int) any {
+	if value, err := strconv.ParseInt(digits, base, 64); err == nil {
+		return value
+	}
+	if base != 10 {
+		return math.MaxFloat64
+	}
+	return number(digits)
+}
+
+// number is an infinity where the text is out of a float64's range, as ParseFloat has it.
+func number(text string) float64 {
+	value, _ := strconv.ParseFloat(text, 64)
+	return value
+}
