@@ -36,9 +36,9 @@ type TimeoutOptions struct {
 	Listeners []Listener
 }
 
-// Timeout ends a call that takes too long (TO). The operation's context is done at the deadline in both modes, and when
-// the call has ended: what is still to be read from a result, such as the body of an HTTP response, is read within the
-// operation.
+// Timeout ends a call that takes too long (TO). The operation's context is done at the deadline in both modes, with the
+// [TimeoutError] as its context.Cause, and when the call has ended: what is still to be read from a result, such as the
+// body of an HTTP response, is read within the operation.
 type Timeout struct {
 	policy
 	timeout time.Duration
@@ -83,16 +83,19 @@ func runTimeout[T any](ctx context.Context, t *Timeout, inner []Policy, op Opera
 // runAbandoning runs the operation in a goroutine of its own, which is left alone when the call ends first.
 func runAbandoning[T any](d deadline, inner []Policy, op Operation[T]) (T, error) {
 	t := d.timeout
-	w := &work[T]{deadline: d, hold: holdOf(d.ctx), ended: make(chan struct{})}
+	ctx, signal := context.WithCancelCause(context.WithoutCancel(d.ctx))
+	defer signal(nil)
+	w := &work[T]{deadline: d, ctx: signalContext{ctx, d.ctx}, hold: holdOf(d.ctx), ended: make(chan struct{})}
 	go w.run(inner, op)
 	select {
 	case <-w.ended:
 	case <-d.ctx.Done():
 	}
-	if w.endedByItself() {
+	if w.hasEnded() {
 		return w.outcome()
 	}
-	// Listeners hear of the abandoned operation's end after this, also when it has ended already.
+	// Listeners hear of the operation's end, and of all that the signal causes, after what follows.
+	defer signal(context.Cause(d.ctx))
 	defer w.abandon()
 	var zero T
 	if d.passed() {
@@ -130,20 +133,30 @@ func (d deadline) passed() bool {
 	return !time.Now().Before(d.at)
 }
 
+// signalContext is the context of an operation that may be abandoned: it has the deadline of the call, but is done only
+// when the call says so.
+type signalContext struct {
+	context.Context
+	call context.Context
+}
+
+// Deadline is that of the call.
+func (c signalContext) Deadline() (time.Time, bool) { return c.call.Deadline() }
+
 // work is an operation in a goroutine of its own.
 type work[T any] struct {
 	deadline deadline
+	ctx      context.Context // the operation's
 	hold     *hold
 	ended    chan struct{} // closed at the end of the goroutine
 
 	// Written before ended is closed.
-	result    T
-	err       error
-	returned  bool
-	panicked  any // what it panicked with; nil with returned false is a runtime.Goexit
-	stack     []byte
-	signalled bool // its context was done before it ended
-	late      bool // the deadline had passed before it ended
+	result   T
+	err      error
+	returned bool
+	panicked any // what it panicked with; nil with returned false is a runtime.Goexit
+	stack    []byte
+	late     bool // the deadline had passed before it ended
 
 	mu        sync.Mutex
 	done      bool
@@ -152,7 +165,7 @@ type work[T any] struct {
 
 func (w *work[T]) run(inner []Policy, op Operation[T]) {
 	defer w.end()
-	w.result, w.err = run(w.deadline.ctx, inner, op)
+	w.result, w.err = run(w.ctx, inner, op)
 	w.returned = true
 }
 
@@ -161,7 +174,7 @@ func (w *work[T]) end() {
 	if !w.returned {
 		w.panicked, w.stack, w.err = recover(), debug.Stack(), ErrPanicked
 	}
-	w.signalled, w.late = w.deadline.ctx.Err() != nil, w.deadline.passed()
+	w.late = w.deadline.passed()
 	w.mu.Lock()
 	w.done = true
 	abandoned := w.abandoned
@@ -172,11 +185,11 @@ func (w *work[T]) end() {
 	}
 }
 
-// endedByItself tells whether the operation ended before its context was done.
-func (w *work[T]) endedByItself() bool {
+// hasEnded tells whether the operation has ended, before it was told to.
+func (w *work[T]) hasEnded() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.done && !w.signalled
+	return w.done
 }
 
 // abandon leaves the operation alone. Until it has ended it keeps the slots of the bulkheads around (BH-7).
@@ -198,7 +211,7 @@ func (w *work[T]) endAbandoned() {
 		slog.Error("skidbladnir: an abandoned operation panicked or exited its goroutine",
 			"policy", w.deadline.timeout.name, "panic", w.panicked, "stack", string(w.stack))
 	}
-	if w.err == nil || !isCancellation(w.deadline.ctx, w.err) {
+	if w.err == nil || !isCancellation(w.ctx, w.err) {
 		w.deadline.timeout.emitLate(w.err)
 	}
 }

@@ -289,12 +289,12 @@ func (c *callContext) Value(any) any { return nil }
 
 func (c *callContext) AfterFunc(f func()) (stop func() bool) {
 	c.listeners.Add(1)
-	stop = context.AfterFunc(c.Context, func() {
+	halt := context.AfterFunc(c.Context, func() {
 		c.listeners.Add(-1)
 		f()
 	})
 	return func() bool {
-		stopped := stop()
+		stopped := halt()
 		if stopped {
 			c.listeners.Add(-1)
 		}
