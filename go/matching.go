@@ -78,6 +78,9 @@ func errorText(err error) string {
 // retryAfterHint is how long an error asks to wait, by a method RetryAfter() time.Duration of it or of an error that it
 // wraps (RT-11); 0: it does not say.
 func retryAfterHint(err error) (hint time.Duration) {
+	if fallback, ok := err.(*FallbackError); ok {
+		err = fallback.handler // the hint of the first error was for the handler
+	}
 	walk(err, func(each error) {
 		if carrier, ok := each.(interface{ RetryAfter() time.Duration }); ok && hint == 0 {
 			hint = carrier.RetryAfter()
