@@ -20,7 +20,12 @@ class AsyncFace:
         self._loop = VirtualLoop()
         self._began = 0
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self.running = 0
+        self._operations: set[object] = set()
+
+    @property
+    def running(self) -> int:
+        """Operations that run now."""
+        return len(self._operations)
 
     @property
     def clock(self) -> Clock:
@@ -29,7 +34,8 @@ class AsyncFace:
     def begin(self) -> None:
         self._began = self._loop.now()
         self._tasks = {}
-        self.running = 0
+        # A new set for each trace: operations that outlive theirs must not count in the next.
+        self._operations = set()
 
     def now(self) -> int:
         return (self._loop.now() - self._began) // 1_000_000
@@ -62,13 +68,16 @@ class AsyncFace:
             record.end(self.now(), None, asyncio.CancelledError())
 
     def operation(self, record: Record, scripts: Sequence[pb.Script]) -> Callable[[], Any]:
+        operations = self._operations
+
         async def operate(*_: object) -> Any:
             script = record.next_script(scripts, self.now())
-            self.running += 1
+            running = object()
+            operations.add(running)
             try:
                 return await self._perform(record, script)
             finally:
-                self.running -= 1
+                operations.discard(running)
 
         return operate
 
