@@ -62,6 +62,10 @@ func readYAML(data []byte) *document {
 		return d
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	// The parser wants to hear of no other version; the schema is that of 1.2 all the same.
+	if rest, found := bytes.CutPrefix(data, []byte("%YAML 1.2")); found {
+		data = append([]byte("%YAML 1.1"), rest...)
+	}
 	root := d.parse(data)
 	if root == nil {
 		return d
@@ -102,23 +106,29 @@ func (d *document) parse(data []byte) *yaml.Node {
 	switch {
 	case errors.Is(err, io.EOF):
 		return root.Content[0]
-	case err != nil && !hasMarkerAfter(data, root.Content[0]):
-		d.unparsable(data, err)
+	case err != nil:
+		line := markerAfter(data, root.Content[0])
+		if line == 0 {
+			d.unparsable(data, err)
+			break
+		}
+		d.fault("documents", "", line, "a second document", "one document")
 	default:
 		d.fault("documents", "", max(second.Line, 1), "a second document", "one document")
 	}
 	return nil
 }
 
-// hasMarkerAfter tells whether another document begins after the first, so that an error is one of that document.
-func hasMarkerAfter(data []byte, root *yaml.Node) bool {
+// markerAfter is the line at which another document begins after the first, so that an error is one of that document; 0:
+// none does.
+func markerAfter(data []byte, root *yaml.Node) int {
 	lines := strings.Split(string(data), "\n")
-	for _, line := range lines[min(lastLine(root), len(lines)):] {
-		if strings.HasPrefix(line, "---") {
-			return true
+	for i := lastLine(root); i < len(lines); i++ {
+		if strings.HasPrefix(lines[i], "---") {
+			return i + 1
 		}
 	}
-	return false
+	return 0
 }
 
 func lastLine(node *yaml.Node) int {
