@@ -64,7 +64,7 @@ func TestDelaysGrowAndAreSpread(t *testing.T) {
 			InitialDelay: initial, Jitter: sk.JitterFull, Random: numbers(0, 0.5, math.Nextafter(1, 0)),
 		}, []int64{0, 100, 399}},
 		{"equal jitter", sk.RetryOptions{
-			InitialDelay: initial, Jitter: sk.JitterEqual, Random: numbers(0, 0.5, math.Nextafter(1, 0)),
+			InitialDelay: initial, Jitter: sk.JitterEqual, Random: numbers(0, 0.5, 0.9975),
 		}, []int64{50, 150, 399}},
 		{"decorrelated jitter", sk.RetryOptions{
 			InitialDelay: initial, MaxDelay: most, Jitter: sk.JitterDecorrelated, BackoffFactor: sk.Set(9.0), Random: numbers(0.5, 0, 1),
