@@ -1,0 +1,82 @@
+# Everything a person or a CI job does here. Each target does its own set-up, and again only what has changed.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PROTO := proto/skidbladnir/conformance/v1
+PROTOC := $(PY) -m grpc_tools.protoc -I $(PROTO)
+GO_SOURCES := $(shell find go -name '*.go' -not -name '*_test.go') go/go.mod go/driver/go.mod $(wildcard go/providers/data/*)
+TS_SOURCES := $(shell find typescript/src typescript/driver -type f) typescript/tsup.config.ts typescript/tsconfig.json
+DATA := python/skidbladnir/data go/providers/data typescript/src/data
+
+help: ## Lists the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+conformance: drivers ## Lints the catalogue, and replays it in all languages
+	$(VENV)/bin/conformance lint --packages
+	$(VENV)/bin/conformance run --junit build/conformance.xml --markdown build/conformance.md
+
+test: test-python test-go test-typescript check ## Runs the tests of every package, and the checks
+
+test-python: drivers
+	$(PY) -m pytest -q
+
+test-go:
+	cd go && go test -race ./...
+
+test-typescript: typescript/build/driver.cjs
+	cd typescript && npx vitest run
+
+check: check-python check-go check-typescript check-generated ## Linters, type checkers, generated files
+
+check-python: $(VENV)/.stamp
+	$(VENV)/bin/ruff check python conformance
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pyright
+
+check-go:
+	test -z "$$(gofmt -l go)" || { gofmt -l go; exit 1; }
+	cd go && go vet ./...
+	cd go/driver && go vet . && go build -o ../../build/staticcheck honnef.co/go/tools/cmd/staticcheck
+	cd go/driver && ../../build/staticcheck .
+	cd go && ../build/staticcheck ./...
+
+check-typescript: typescript/node_modules/.stamp
+	cd typescript && npx tsc --noEmit && npx eslint .
+	cd proto && ../typescript/node_modules/.bin/buf lint
+
+drivers: $(VENV)/.stamp build/go-driver typescript/build/driver.cjs ## Builds the drivers
+
+build/go-driver: $(GO_SOURCES)
+	cd go/driver && go build -o ../../$@ .
+
+typescript/build/driver.cjs: $(TS_SOURCES) typescript/node_modules/.stamp
+	cd typescript && npx tsup --silent
+
+$(VENV)/.stamp: python/requirements.lock pyproject.toml conformance/pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q --disable-pip-version-check --require-hashes -r python/requirements.lock
+	$(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . -e conformance
+	touch $@
+
+typescript/node_modules/.stamp: typescript/package-lock.json
+	cd typescript && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+generate: $(VENV)/.stamp typescript/node_modules/.stamp ## Writes what is generated: protocol code, copies of schema and presets
+	$(PROTOC) --python_out=conformance/skidbladnir_conformance --pyi_out=conformance/skidbladnir_conformance test_driver.proto
+	cd go/driver && go generate .
+	$(PROTOC) --plugin=protoc-gen-es=typescript/node_modules/.bin/protoc-gen-es \
+		--es_out=typescript/driver/gen --es_opt=target=ts test_driver.proto
+	for folder in $(DATA); do cp proto/providers.schema.json proto/presets.yaml $$folder/; done
+
+check-generated: generate ## Fails when a generated file is not what `make generate` writes
+	git diff --exit-code -- conformance/skidbladnir_conformance go/driver/testdriverpb typescript/driver/gen $(DATA)
+
+clean: ## Removes what was built
+	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build
+
+.PHONY: help conformance test test-python test-go test-typescript check check-python check-go check-typescript drivers generate check-generated clean
