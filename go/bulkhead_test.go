@@ -3,6 +3,7 @@ package skidbladnir_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,15 +49,17 @@ func TestNewcomerCannotOvertakeTheQueue(t *testing.T) {
 			})
 		}
 		// The newcomer calls when the slot has been handed over, before the head of the queue has noticed.
+		var once sync.Once // the newcomer is handed the slot too
 		b.AddListener(func(event sk.Event) {
-			if event.Type == sk.EventBulkheadHandedOver && event.QueueSize == 0 {
-				go call("newcomer")
+			if event.Type == sk.EventBulkheadHandedOver {
+				once.Do(func() { go call("newcomer") })
 			}
 		})
 		occupy(t, b, 1, time.Second)
 		go call("head")
 		synctest.Wait()
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		if len(order) != 2 || order[0] != "head" {
 			t.Errorf("the order is %v", order)
 		}
@@ -119,6 +122,7 @@ func TestSlotHandedToACancelledCallPassesOn(t *testing.T) {
 		value, err := sk.Execute(t.Context(), b, ok)
 		wantEqual(t, "the error", err, nil)
 		wantEqual(t, "the value", value, "ok")
+		synctest.Wait()
 		wantError(t, first, sk.ErrCancelled)
 		wantEqual(t, "the load", b.Stats(), sk.BulkheadStats{})
 	})

@@ -3,6 +3,7 @@ package skidbladnir_test
 import (
 	"context"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,25 +86,25 @@ func TestFirstWhoWaitsTakesACancelledFetchOver(t *testing.T) {
 		cache := made(sk.NewCache[string](sk.CacheOptions{}))
 		keyed := sk.WithKey(t.Context(), "key")
 		ctx, cancel := context.WithCancel(keyed)
-		started := map[string]bool{}
-		values := map[string]string{}
-		call := func(ctx context.Context, name string) {
-			values[name], _ = sk.Execute(ctx, cache, func(ctx context.Context) (string, error) {
-				started[name] = true
-				return after(time.Second, name, nil)(ctx)
-			})
+		var fetches atomic.Int32
+		call := func(ctx context.Context, name string) <-chan string {
+			answer := make(chan string, 1)
+			go func() {
+				value, _ := sk.Execute(ctx, cache, func(ctx context.Context) (string, error) {
+					fetches.Add(1)
+					return after(time.Second, name, nil)(ctx)
+				})
+				answer <- value
+			}()
+			synctest.Wait()
+			return answer
 		}
-		go call(ctx, "first")
-		synctest.Wait()
-		go call(keyed, "second")
-		synctest.Wait()
-		go call(keyed, "third")
-		synctest.Wait()
+		first, second, third := call(ctx, "first"), call(keyed, "second"), call(keyed, "third")
 		cancel()
-		time.Sleep(2 * time.Second)
-		wantEqual(t, "second", values["second"], "second")
-		wantEqual(t, "third", values["third"], "second")
-		wantEqual(t, "third fetched", started["third"], false)
+		wantEqual(t, "the first's answer", <-first, "")
+		wantEqual(t, "the second's answer", <-second, "second")
+		wantEqual(t, "the third's answer", <-third, "second")
+		wantEqual(t, "fetches", fetches.Load(), 2)
 	})
 }
 

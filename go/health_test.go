@@ -106,6 +106,7 @@ func TestRoundsComeAtTheirIntervalAndNeverTwoAtOnce(t *testing.T) {
 		time.Sleep(time.Second)
 		m.Stop()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if len(starts) != 3 || starts[1] != 10*time.Second || starts[2] != 20*time.Second {
 			t.Errorf("the rounds began at %v", starts)
 		}
@@ -133,6 +134,7 @@ func TestStopEndsTheRoundUnderWayAndStartMayFollow(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		wantHealth(t, m, sk.HealthDown, time.Second, 0.1)
 		m.Stop()
+		synctest.Wait()
 		wantEqual(t, "checks", checks, 2)
 	})
 }
