@@ -152,7 +152,9 @@ func TestPanickingListenerChangesNothing(t *testing.T) {
 	retry := made(sk.NewRetry(sk.RetryOptions{
 		MaxRetries: sk.Set(0), Listeners: []sk.Listener{func(sk.Event) { panic("a listener's") }, seen.listen},
 	}))
-	_, err := sk.Execute(t.Context(), retry, boom)
-	wantEqual(t, "the error", err, errBoom)
+	wantLogged(t, "a listener panicked", func() {
+		_, err := sk.Execute(t.Context(), retry, boom)
+		wantEqual(t, "the error", err, errBoom)
+	})
 	wantTypes(t, &seen, sk.EventRetryExhausted)
 }

@@ -1,9 +1,12 @@
 package skidbladnir_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -115,4 +118,17 @@ func wantConfigurationError(t *testing.T, err error, code, path string) {
 	}
 	wantEqual(t, "the code", configuration.Code, code)
 	wantEqual(t, "the path", configuration.Path, path)
+}
+
+// wantLogged runs f, and checks that it logged something.
+func wantLogged(t *testing.T, part string, f func()) {
+	t.Helper()
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(before)
+	f()
+	if !strings.Contains(log.String(), part) {
+		t.Errorf("the log has no %q: %s", part, log.String())
+	}
 }
