@@ -63,7 +63,8 @@ $(VENV)/.stamp: python/requirements.lock pyproject.toml conformance/pyproject.to
 	touch $@
 
 typescript/node_modules/.stamp: typescript/package-lock.json
-	cd typescript && npm ci --no-audit --no-fund --loglevel=error
+	# Not `npm ci`: npm leaves the optional packages of other platforms out of the lock file, and `ci` then refuses it.
+	cd typescript && npm install --no-save --no-audit --no-fund --loglevel=error
 	touch $@
 
 generate: $(VENV)/.stamp typescript/node_modules/.stamp ## Writes what is generated: protocol code, copies of schema and presets
