@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from skidbladnir_conformance import test_driver_pb2 as pb
-
 import skidbladnir as sk
+from skidbladnir_conformance import test_driver_pb2 as pb
 
 
 class Unsupported(Exception):

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from driver.script import Unsupported
-from skidbladnir_conformance import test_driver_pb2 as pb
-
 import skidbladnir as sk
 from skidbladnir import providers
 from skidbladnir.matching import Pattern
+from skidbladnir_conformance import test_driver_pb2 as pb
+
+from driver.script import Unsupported
 
 Predicate = Callable[[BaseException | None, object], bool]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from driver.script import Record
-from skidbladnir_conformance import test_driver_pb2 as pb
-
 import skidbladnir as sk
 from skidbladnir.testing import VirtualThreads
+from skidbladnir_conformance import test_driver_pb2 as pb
+
+from driver.script import Record
 
 
 class SyncFace:

@@ -167,10 +167,11 @@ class Bulkhead(Policy):
             if self._running < self._max_running:
                 self._running += 1
                 return False
-            full = len(self._queue) >= self._max_queue
+            size = len(self._queue)
+            full = size >= self._max_queue
             if not full and self._max_wait != 0:
                 self._queue[waiting] = None
-                size = len(self._queue)
+                size += 1
         if full:
             self._reject("full")
             raise BulkheadFullError(self.name, self._max_running, self._max_queue)

@@ -28,7 +28,6 @@ from skidbladnir.events import Event, EventType, Listener
 from skidbladnir.options import Duration, boolean, integer, nanoseconds, optional_nanoseconds
 from skidbladnir.policy import AsyncOperation, Key, Operation, Policy, T
 
-
 W = TypeVar("W", Waiter, TaskWaiter)
 
 
@@ -51,7 +50,7 @@ class Joiner(Generic[W]):
     __slots__ = ("leads", "waiter")
 
     def __init__(self, waiter: W) -> None:
-        self.waiter = waiter
+        self.waiter: W = waiter
         self.leads = False
 
 

@@ -15,7 +15,6 @@ from typing import Protocol, TypeVar
 from skidbladnir.errors import CallCancelledError
 from skidbladnir.options import NS_PER_S
 
-
 T = TypeVar("T")
 
 

@@ -190,11 +190,12 @@ def _section(kind: type[Any], options: Any, common: dict[str, Any]) -> Any:
     pattern = cast("type[Policy]", kind).pattern
     if not isinstance(options, dict):
         raise ConfigurationError("type", pattern, options, "a mapping of options, or None")
+    given = cast("dict[str, Any]", options)
     allowed = _OPTIONS[pattern].__annotations__
-    for option in options:
+    for option, value in given.items():
         if option not in allowed:
-            raise ConfigurationError("unknown_key", f"{pattern}.{option}", options[option], ", ".join(allowed))
-    return kind(**options, **common)
+            raise ConfigurationError("unknown_key", f"{pattern}.{option}", value, ", ".join(allowed))
+    return kind(**given, **common)
 
 
 _OPTIONS: dict[str, type[Any]] = {

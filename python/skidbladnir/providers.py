@@ -1,5 +1,8 @@
 """Provider files: the resilience of each provider from YAML or JSON (PF). Needs the extra ``skidbladnir[providers]``."""
 
+# The libraries behind this have no complete types.
+# pyright: basic
+
 from __future__ import annotations
 
 import copy
@@ -13,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import jsonschema
-import re2
+import re2  # pyright: ignore[reportMissingImports]
 
 from skidbladnir.circuit_breaker import ResetTimeoutBackoff
 from skidbladnir.clock import Clock
@@ -191,7 +194,7 @@ def _allowed(code: str, error: jsonschema.ValidationError) -> str:
     if code == "type":
         types = schema["type"]
         return types if isinstance(types, str) else " or ".join(types)
-    words = error.validator_value if code == "enum" else schema["required"]
+    words: list[str] = cast("Any", error.validator_value) if code == "enum" else schema["required"]
     return ("one of " if code == "enum" else "with ") + ", ".join(words)
 
 
@@ -250,7 +253,7 @@ class _Resolver:
 
     def _check_regexes(self, path: str, sections: Section) -> None:
         patterns = _mapping(sections.get("retry")).get("retryable_errors")
-        for index, pattern in enumerate(cast("list[Any]", patterns) if isinstance(patterns, list) else []):
+        for index, pattern in enumerate(patterns if isinstance(patterns, list) else []):
             at = f"{path}.retry.retryable_errors[{index}]"
             if isinstance(pattern, dict):
                 at = f"{at}.regex"

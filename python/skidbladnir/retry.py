@@ -97,8 +97,8 @@ class Retry(Policy):
         self._initial_ms = nanoseconds(f"{path}.initial_delay_ms", initial_delay, 0) / NS_PER_MS
         self._maximum_ms = nanoseconds(f"{path}.max_delay_ms", max_delay, 0) / NS_PER_MS
         self._factor = number(f"{path}.backoff_factor", backoff_factor, 1, 1000)
+        self._jitter: Jitter = jitter
         word(f"{path}.jitter", jitter, JITTERS)
-        self._jitter = jitter
         if is_retryable is not None and retryable_errors is not None:
             raise ConfigurationError("conflict", f"{path}.is_retryable", is_retryable, "not with retryable_errors")
         self._matcher = (

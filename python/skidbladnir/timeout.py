@@ -47,9 +47,9 @@ class Timeout(Policy):
     ) -> None:
         super().__init__(name, listeners, clock)
         self._timeout = nanoseconds("timeout.timeout_ms", timeout, 1)
+        self._mode: TimeoutMode | None = mode
         if mode is not None:
             word("timeout.mode", mode, MODES)
-        self._mode = mode
         # Abandoned tasks: asyncio itself refers to tasks only weakly.
         self._abandoned: set[asyncio.Task[Any]] = set()
 
@@ -79,6 +79,7 @@ class Timeout(Policy):
         deadline = self._clock.now() + self._timeout
         timer = asyncio.get_running_loop().call_later(self._timeout / NS_PER_S, at_deadline)
         error: BaseException | None = None
+        result: T | None = None
         try:
             result = await operation()
         except BaseException as raised:
@@ -99,7 +100,7 @@ class Timeout(Policy):
             raise timed_out
         if error is not None:
             raise error
-        return result  # pyright: ignore[reportPossiblyUnbound]
+        return cast("T", result)
 
     async def _run_abandoning(self, operation: AsyncOperation[T]) -> T:
         deadline = self._clock.now() + self._timeout

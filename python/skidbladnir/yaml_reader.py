@@ -3,6 +3,9 @@
 Built from the parser's events, not from its nodes: a nesting that would exhaust the stack is refused while it is read.
 """
 
+# The libraries behind this have no complete types.
+# pyright: basic
+
 from __future__ import annotations
 
 import re
