@@ -1,253 +1,287 @@
-"""Drivers: how they are started, asked, and kept from harming the run."""
+"""Asks one driver: replays traces in it, and keeps what it does from harming the run."""
 
 from __future__ import annotations
 
-import queue
-import shlex
-import subprocess
-import sys
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
 
 from skidbladnir_conformance import PROTOCOL_VERSION, SPEC_VERSION
 from skidbladnir_conformance import test_driver_pb2 as pb
 from skidbladnir_conformance.judge import Answer
+from skidbladnir_conformance.process import DriverError, DriverProcess, DriverSpec
 from skidbladnir_conformance.trace import Trace
 
 SERVICE = "/skidbladnir.conformance.v1.TestDriver"
-MAX_RESTARTS = 5
-BUILT_IN = {
-    "python": (sys.executable, "python/driver/main.py"),
-    "python-sync": (sys.executable, "python/driver/main.py", "--sync"),
-    "go": ("build/go-driver",),
-    "typescript": ("node", "typescript/build/driver.cjs"),
-}
+# Traces sent ahead of their answers.
+WINDOW = 64
+MAX_RESTARTS = 10
+CHANNEL_OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.enable_http_proxy", 0),
+]
 
 
-class DriverError(Exception):
-    """A driver cannot be used at all."""
-
-
-@dataclass(frozen=True)
-class DriverSpec:
-    """How to reach a driver: a command to start, or the address of one that runs."""
-
-    label: str
-    command: tuple[str, ...] = ()
-    address: str = ""
-    directory: Path | None = None
-
-    @classmethod
-    def built_in(cls, name: str, root: Path) -> DriverSpec:
-        return cls(label=name, command=BUILT_IN[name], directory=root)
-
-    @classmethod
-    def command_line(cls, command: str) -> DriverSpec:
-        return cls(label=command, command=tuple(shlex.split(command)))
+class TraceLost(Exception):
+    """A driver that was asked for a trace did something else than answer."""
 
 
 @dataclass
 class Column:
-    """What one driver answered. ``problem`` says why its whole column fails."""
+    """What one driver answered, by trace. ``problem`` says why its whole column fails."""
 
     spec: DriverSpec
-    language: str = ""
+    language: str = field(init=False)
     package_version: str = ""
     features: frozenset[str] = frozenset()
     answers: dict[str, Answer | None] = field(default_factory=dict)
     problem: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.language = self.spec.label
+
+    def described(self, described: pb.DescribeResponse) -> None:
+        """Takes what the driver speaks for, at its first start."""
+        if not self.package_version:
+            self.language = described.language
+            self.package_version = described.package_version or "unknown"
+            self.features = frozenset(described.features)
 
 
-class _Process:
-    """A driver that was started here. Ends with the ``with`` block."""
+class Driver:
+    """A driver and the connection to it. Who opens it ends or kills it."""
 
-    def __init__(self, spec: DriverSpec) -> None:
+    def __init__(self, spec: DriverSpec, timeout: float, on_answer: Callable[[DriverSpec], None]) -> None:
+        self.column = Column(spec)
         self._spec = spec
-        self._errors: deque[str] = deque(maxlen=20)
+        self._timeout = timeout
+        self._on_answer = on_answer
+        self._process: DriverProcess | None = None
+        self._channel: grpc.aio.Channel | None = None
 
-    def __enter__(self) -> _Process:
-        if not self._spec.command:
-            return self
+    async def open(self) -> None:
+        """Starts the driver and asks what it speaks for; what fails becomes the problem of the column."""
         try:
-            self._process = subprocess.Popen(
-                self._spec.command,
-                cwd=self._spec.directory,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-            )
-        except OSError as error:
-            raise DriverError(f"cannot start {shlex.join(self._spec.command)}: {error}") from error
-        threading.Thread(target=self._read_errors, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self._spec.command:
-            return
-        process = self._process
-        if process.stdin is not None:
-            try:
-                process.stdin.close()
-            except BrokenPipeError:
-                pass  # it has ended already, as it should
-        try:
-            process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    def address(self, timeout: float) -> str:
-        """The line the driver prints."""
-        if not self._spec.command:
-            return self._spec.address
-        lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        stdout = self._process.stdout
-        assert stdout is not None
-        threading.Thread(target=lambda: lines.put(stdout.readline()), daemon=True).start()
-        try:
-            line = lines.get(timeout=timeout).strip()
-        except queue.Empty:
-            raise DriverError(f"printed no address within {timeout:g} s") from None
-        if not line:
-            raise DriverError(f"ended before it printed an address{self.last_words()}")
-        if not line.startswith(("127.0.0.1:", "[::1]:", "localhost:", "unix:")):
-            raise DriverError(f"printed {line[:80]!r}, which is no address of this machine")
-        return line
-
-    def last_words(self) -> str:
-        """What it wrote to its standard error, and how it ended."""
-        if not self._spec.command:
-            return ""
-        try:
-            self._process.wait(timeout=0.5)
-            ended = f" (exit code {self._process.returncode})"
-        except subprocess.TimeoutExpired:
-            ended = ""
-        said = " | ".join(list(self._errors)[-5:])
-        return ended + (f": {said}" if said else "")
-
-    def _read_errors(self) -> None:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self._errors.append(line.rstrip())
-
-
-def replay(spec: DriverSpec, traces: Sequence[Trace], timeout: float, on_answer: Callable[[], None]) -> Column:
-    """Replays traces in one driver. Whatever the driver does, this returns: a crash or a hang costs one trace."""
-    column = Column(spec, language=spec.label)
-    left = list(traces)
-    restarts = 0
-    while True:
-        try:
-            with _Process(spec) as process:
-                channel = grpc.insecure_channel(
-                    process.address(timeout), options=[("grpc.max_receive_message_length", 64 << 20)]
-                )
-                with channel:
-                    _describe(channel, column, timeout)
-                    runnable = [trace for trace in left if set(trace.needs) <= column.features]
-                    for trace in left:
-                        if trace not in runnable:
-                            column.answers[trace.id] = None
-                            on_answer()
-                    problem = _replay(channel, column, runnable, timeout, on_answer)
-                if problem:
-                    problem += process.last_words()
+            await self._connect()
         except DriverError as error:
-            column.problem = str(error)
-            return column
-        left = [trace for trace in runnable if trace.id not in column.answers]
-        if left and problem:
-            column.answers[left[0].id] = problem
-            on_answer()
-            del left[0]
-        if not left:
-            return column
-        restarts += 1
-        if restarts > MAX_RESTARTS or not spec.command:
-            for trace in left:
-                column.answers[trace.id] = f"not replayed: {problem}"
-                on_answer()
-            return column
+            self.column.problem = str(error)
+
+    async def end(self) -> None:
+        """Lets the driver end by itself."""
+        await self._close_channel()
+        process, self._process = self._process, None
+        if process is not None and (warning := await process.end()):
+            self.column.warnings.append(warning)
+
+    async def kill(self) -> str:
+        """Drops the connection and the process; the last it said."""
+        await self._close_channel()
+        process, self._process = self._process, None
+        return "" if process is None else await process.kill()
+
+    async def replay(self, traces: Sequence[Trace]) -> None:
+        """Replays traces. Whatever the driver does, this returns: a crash or a hang costs a trace, not the run."""
+        if self.column.problem:
+            return
+        left = []
+        for trace in traces:
+            if self.column.features.issuperset(trace.needs):
+                left.append(trace)
+            else:
+                self._answer(trace, None)
+        restarts = 0
+        # After a driver broke, so many traces are sent one at a time: only then it is certain which one breaks it.
+        careful = 0
+        suspect: Trace | None = None
+        while left:
+            batch = left[:careful] if careful else left
+            try:
+                await self._stream(batch, 1 if careful else WINDOW)
+                if suspect is not None:
+                    self.column.answers[suspect.id] = "broke the driver here or soon after, but not when sent again"
+                    suspect = None
+                careful = 0
+            except TraceLost as lost:
+                said = await self.kill()
+                guilty = next(trace for trace in batch if trace.id not in self.column.answers)
+                if careful:
+                    suspect = None
+                    self._answer(guilty, f"{lost}{said}")
+                else:
+                    suspect, careful = guilty, WINDOW
+                restarts += 1
+            left = [trace for trace in left if trace.id not in self.column.answers]
+            if self._channel is None and left and not await self._restart(restarts, left):
+                return
+
+    async def _restart(self, restarts: int, left: Sequence[Trace]) -> bool:
+        reason = f"the driver has been restarted {MAX_RESTARTS} times"
+        if restarts <= MAX_RESTARTS:
+            try:
+                await self._connect()
+                return True
+            except DriverError as error:
+                reason = f"the driver does not start again: {error}"
+        for trace in left:
+            self._answer(trace, f"not replayed: {reason}")
+        return False
+
+    async def _connect(self) -> None:
+        address = self._spec.address
+        if self._spec.command:
+            self._process = await DriverProcess.start(self._spec)
+            address = self._process.address
+        self._channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        try:
+            await self._describe(self._channel)
+        except DriverError as error:
+            raise DriverError(f"{error}{await self.kill()}") from error
+
+    async def _close_channel(self) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()
+
+    def _answer(self, trace: Trace, answer: Answer | None) -> None:
+        self.column.answers[trace.id] = answer
+        self._on_answer(self._spec)
+
+    async def _describe(self, channel: grpc.aio.Channel) -> None:
+        ask: Any = channel.unary_unary(f"{SERVICE}/Describe")
+        try:
+            answer = await ask(b"", timeout=self._timeout, wait_for_ready=True)
+            described = pb.DescribeResponse.FromString(answer)
+        except grpc.aio.AioRpcError as error:
+            raise DriverError(f"does not describe itself: {_text(error)}") from error
+        except DecodeError as error:
+            raise DriverError("describes itself with bytes that are no DescribeResponse") from error
+        if described.protocol_version != PROTOCOL_VERSION:
+            raise DriverError(
+                f"speaks protocol version {described.protocol_version}; this runner speaks {PROTOCOL_VERSION}"
+            )
+        if described.spec_version != SPEC_VERSION:
+            raise DriverError(f"is of specification {described.spec_version!r}; this catalogue is of {SPEC_VERSION!r}")
+        if not described.language:
+            raise DriverError("does not say its language")
+        self.column.described(described)
+
+    async def _stream(self, traces: Sequence[Trace], window: int) -> None:
+        """Replays traces in one stream; raises TraceLost where an answer that is due does not come as it should."""
+        assert self._channel is not None
+        open_stream: Any = self._channel.stream_stream(f"{SERVICE}/Replay")
+        call = open_stream()
+        places = asyncio.Semaphore(window)
+        sender = asyncio.create_task(_send(call, traces, places))
+        try:
+            for trace in traces:
+                self._answer(trace, _decode(trace, await self._read(call)))
+                places.release()
+            await self._expect_end(call)
+        finally:
+            sender.cancel()
+            call.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sender
+
+    async def _read(self, call: Any) -> bytes:
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await call.read()
+        except TimeoutError:
+            raise TraceLost(f"hangs: no answer within {self._timeout:g} s") from None
+        except grpc.aio.AioRpcError as error:
+            raise TraceLost(f"crashed: {_text(error)}") from error
+        if answer is grpc.aio.EOF:
+            raise TraceLost("closed the stream without an answer")
+        return bytes(answer)
+
+    async def _expect_end(self, call: Any) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                more = await call.read()
+        except TimeoutError:
+            self.column.warnings.append("does not end the stream after the last trace")
+        except grpc.aio.AioRpcError as error:
+            self.column.warnings.append(f"ends the stream with {_text(error)}")
+        else:
+            if more is not grpc.aio.EOF:
+                self.column.problem = "answers more than it was asked"
 
 
-def _describe(channel: grpc.Channel, column: Column, timeout: float) -> None:
-    ask = channel.unary_unary(
-        f"{SERVICE}/Describe",
-        request_serializer=pb.DescribeRequest.SerializeToString,
-        response_deserializer=pb.DescribeResponse.FromString,
-    )
+def _decode(trace: Trace, answer: bytes) -> Answer:
     try:
-        described: pb.DescribeResponse = ask(pb.DescribeRequest(), timeout=timeout, wait_for_ready=True)
-    except grpc.RpcError as error:
-        raise DriverError(f"Describe failed: {_text(error)}") from error
-    if described.protocol_version != PROTOCOL_VERSION:
-        raise DriverError(f"speaks protocol version {described.protocol_version}; this runner speaks {PROTOCOL_VERSION}")
-    if described.spec_version != SPEC_VERSION:
-        raise DriverError(f"is of specification {described.spec_version}; this catalogue is of {SPEC_VERSION}")
-    if not described.language:
-        raise DriverError("does not say its language")
-    column.language = described.language
-    column.package_version = described.package_version
-    column.features = frozenset(described.features)
+        response = pb.ReplayResponse.FromString(answer)
+    except DecodeError as error:
+        raise TraceLost("answered with bytes that are no ReplayResponse") from error
+    if response.trace_id != trace.id:
+        raise TraceLost(f"answered {response.trace_id!r} when {trace.id!r} was due")
+    match response.WhichOneof("result"):
+        case "observation":
+            return response.observation
+        case "unsupported":
+            return f"unsupported: {response.unsupported}"
+        case _:
+            return "answered neither an observation nor a reason"
 
 
-def _replay(
-    channel: grpc.Channel, column: Column, traces: Sequence[Trace], timeout: float, on_answer: Callable[[], None]
-) -> str:
-    """Replays until all is answered or something goes wrong; says what."""
-    if not traces:
-        return ""
-    call = channel.stream_stream(
-        f"{SERVICE}/Replay",
-        request_serializer=pb.ReplayRequest.SerializeToString,
-        response_deserializer=pb.ReplayResponse.FromString,
-    )
-    responses = call(pb.ReplayRequest(trace=trace.message) for trace in traces)
-    arrived: queue.SimpleQueue[pb.ReplayResponse | str | None] = queue.SimpleQueue()
-    threading.Thread(target=_pump, args=(responses, arrived), daemon=True).start()
+async def _send(call: Any, traces: Sequence[Trace], places: asyncio.Semaphore) -> None:
     try:
         for trace in traces:
-            try:
-                answer = arrived.get(timeout=timeout)
-            except queue.Empty:
-                return f"hangs: no answer within {timeout:g} s"
-            if answer is None:
-                return "ended the stream without an answer"
-            if isinstance(answer, str):
-                return f"crashed: {answer}"
-            if answer.trace_id != trace.id:
-                return f"answered {answer.trace_id!r} when {trace.id!r} was due"
-            match answer.WhichOneof("result"):
-                case "observation":
-                    column.answers[trace.id] = answer.observation
-                case "unsupported":
-                    column.answers[trace.id] = f"unsupported: {answer.unsupported}"
-                case _:
-                    column.answers[trace.id] = "answered neither an observation nor a reason"
-            on_answer()
-    finally:
-        responses.cancel()
-    return ""
+            await places.acquire()
+            await call.write(pb.ReplayRequest(trace=trace.message).SerializeToString())
+        await call.done_writing()
+    except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        return  # the stream broke; who reads from it says how
 
 
-def _pump(
-    responses: Iterator[pb.ReplayResponse], arrived: queue.SimpleQueue[pb.ReplayResponse | str | None]
-) -> None:
+def _text(error: grpc.aio.AioRpcError) -> str:
+    return f"{error.code().name}: {error.details()}"
+
+
+async def replay_all(
+    specs: Sequence[DriverSpec],
+    traces: Sequence[Trace],
+    languages: Sequence[str],
+    timeout: float,
+    on_answer: Callable[[DriverSpec], None],
+) -> tuple[list[Column], float]:
+    """Replays traces in all drivers at once, or in those of some languages; the columns, and the replay's seconds.
+
+    Every process that it started has ended when it returns or raises.
+    """
+    drivers = [Driver(spec, timeout, on_answer) for spec in specs]
     try:
-        for response in responses:
-            arrived.put(response)
-        arrived.put(None)
-    except grpc.RpcError as error:
-        arrived.put(_text(error))
+        await _together(driver.open() for driver in drivers)
+        meant = [each for each in drivers if not languages or each.column.language in languages or each.column.problem]
+        _name_apart([driver.column for driver in meant])
+        began = time.monotonic()
+        await _together(driver.replay(traces) for driver in meant)
+        seconds = time.monotonic() - began
+        await _together(driver.end() for driver in drivers)
+    finally:
+        await _together(driver.kill() for driver in drivers)
+    return [driver.column for driver in meant], seconds
 
 
-def _text(error: grpc.RpcError) -> str:
-    return f"{error.code().name}: {error.details()}" if isinstance(error, grpc.Call) else str(error)
+async def _together(work: Iterable[Coroutine[Any, Any, object]]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for each in work:
+            group.create_task(each)
+
+
+def _name_apart(columns: Sequence[Column]) -> None:
+    """Two drivers of one language become two columns."""
+    seen: set[str] = set()
+    for column in columns:
+        while column.language in seen:
+            column.language += "'"
+        seen.add(column.language)

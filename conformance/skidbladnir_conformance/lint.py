@@ -2,186 +2,122 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+from google.protobuf.json_format import ParseError
 
-from skidbladnir_conformance.trace import action_of
-from skidbladnir_conformance.yaml_nodes import Document, Path_, YamlError, read
+from skidbladnir_conformance.lint_trace import trace_faults
+from skidbladnir_conformance.paths import SCHEMA
+from skidbladnir_conformance.spec import Spec
+from skidbladnir_conformance.trace import Trace, make_trace
+from skidbladnir_conformance.yaml_nodes import Document, Fault, Path_, read
 
-_CLAUSE = re.compile(r"^\*\*([A-Z]{2}-\d+)\*\*( \*\(package tests\)\*)?", re.MULTILINE)
-_EVENT_ROW = re.compile(r"^\| (`[a-z_]+`(?:, `[a-z_]+`)*) \| (.*?) \|", re.MULTILINE)
-_CODE = re.compile(r"`([a-z_]+)`")
-UNCOVERED = "no trace names"
 TEST_FILES = {
     "python": ("python/tests", "*.py"),
     "go": ("go", "*_test.go"),
     "typescript": ("typescript/test", "*.ts"),
 }
+# Clauses of the package tests that speak of one language alone.
+ONLY_IN = {"TO-8": "python"}
 
 
-@dataclass(frozen=True)
-class Spec:
-    """The clauses: those that traces hold, and those that package tests do; and the fields of each event."""
-
-    by_traces: frozenset[str]
-    by_tests: frozenset[str]
-    events: dict[str, frozenset[str]]
-
-
-def read_spec(directory: Path) -> Spec:
-    """The clauses and the event table of the specification."""
-    by_traces: set[str] = set()
-    by_tests: set[str] = set()
-    for file in sorted(directory.glob("*.md")):
-        for clause, marked in _CLAUSE.findall(file.read_text(encoding="utf-8")):
-            (by_tests if marked else by_traces).add(clause)
-    events: dict[str, frozenset[str]] = {}
-    for names, fields in _EVENT_ROW.findall((directory / "events.md").read_text(encoding="utf-8")):
-        for name in _CODE.findall(names):
-            events[name] = frozenset(_CODE.findall(fields)) | {"type", "policy", "at_ms"}
-    return Spec(frozenset(by_traces), frozenset(by_tests), events)
-
-
-def lint(catalogue: Path, spec: Spec) -> tuple[list[Document], list[str]]:
-    """Reads all files of a catalogue; returns them, and the faults, ``file:line: what``."""
-    documents: list[Document] = []
-    faults: list[str] = []
-    for file in sorted(catalogue.rglob("*.yaml")):
-        try:
-            document = read(file)
-        except YamlError as error:
-            faults.append(str(error))
+def lint(catalogue: Path, spec: Spec) -> tuple[list[Trace], list[Fault]]:
+    """Reads all files of a catalogue; returns its traces, those with faults left out, and the faults."""
+    traces: list[Trace] = []
+    faults: list[Fault] = []
+    places: dict[str, str] = {}
+    validator = _validator()
+    for file in sorted(catalogue.glob("*/*.yaml")):
+        document = read(file)
+        faults += document.faults
+        if document.faults:
             continue
-        documents.append(document)
-        schema_faults = list(_schema_faults(document, catalogue))
-        faults.extend(schema_faults)
-        if not schema_faults:
-            for index, raw in enumerate(document.value):
-                for path, what in _trace_faults(raw, spec, file.parent.name):
-                    faults.append(f"{file}:{document.line((index, *path))}: {raw['id']}: {what}")
-    if not faults:
-        faults.extend(_catalogue_faults(documents, spec))
-    return documents, faults
+        if not isinstance(document.value, list) or not document.value:
+            faults.append(Fault(file, 1, "a file of the catalogue is a list of traces"))
+            continue
+        for index, raw in enumerate(document.value):
+            found = list(_schema_faults(validator, document, index)) or [
+                document.fault((index, *path), f"{raw['id']}: {what}")
+                for path, what in trace_faults(raw, spec, file.parent.name)
+            ]
+            if not found and raw["id"] in places:
+                found = [document.fault((index, "id"), f"{raw['id']}: the id is taken already, at {places[raw['id']]}")]
+            if not found:
+                try:
+                    traces.append(make_trace(file, document.line((index,)), raw))
+                except (ParseError, ValueError) as error:
+                    found = [document.fault((index,), f"{raw['id']}: the protocol cannot carry it: {error}")]
+                else:
+                    places[raw["id"]] = traces[-1].place
+            faults += found
+    return traces, sorted(faults)
 
 
-def lint_packages(root: Path, spec: Spec) -> list[str]:
+def uncovered(traces: list[Trace], spec: Spec) -> list[Fault]:
+    """The clauses that no trace names."""
+    covered = {clause for trace in traces for clause in trace.clauses}
+    return [
+        Fault(clause.file, clause.line, f"no trace names {clause.id}")
+        for clause in spec.by_traces
+        if clause.id not in covered
+    ]
+
+
+def lint_packages(root: Path, spec: Spec) -> list[Fault]:
     """The clauses marked for package tests that no test of a package names."""
-    faults: list[str] = []
+    faults: list[Fault] = []
     for language, (folder, glob) in TEST_FILES.items():
         text = "\n".join(file.read_text(encoding="utf-8") for file in sorted((root / folder).rglob(glob)))
-        for clause in sorted(spec.by_tests):
-            if clause == "TO-8" and language != "python":
-                continue  # it is about Python alone
-            if not re.search(rf"\b{clause}\b", text):
-                faults.append(f"{folder}: no test names {clause}")
+        for clause in spec.by_tests:
+            if ONLY_IN.get(clause.id, language) == language and not re.search(rf"\b{clause.id}\b", text):
+                faults.append(Fault(clause.file, clause.line, f"no test in {folder} names {clause.id}"))
     return faults
 
 
-@cache
-def _validator(schema: Path) -> Any:
-    return jsonschema.Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
+def _validator() -> Any:
+    import jsonschema
+
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    return jsonschema.Draft202012Validator({"$ref": "#/$defs/trace", "$defs": schema["$defs"]})
 
 
-def _schema_faults(document: Document, catalogue: Path) -> Iterator[str]:
-    schema = Path(__file__).parents[1] / "catalogue" / "trace.schema.json"
-    for error in _validator(schema).iter_errors(document.value):
-        # Under a "oneOf", the deepest error tells most.
-        best = error
-        while best.context:
-            best = max(best.context, key=lambda one: (len(one.absolute_path), one.validator != "required"))
-        path: Path_ = tuple(best.absolute_path)
-        where = ".".join(str(part) for part in path[1:])
-        yield f"{document.file}:{document.line(path)}: {where or 'trace'}: {best.message[:200]}"
+def _schema_faults(validator: Any, document: Document, index: int) -> Iterator[Fault]:
+    for error in validator.iter_errors(document.value[index]):
+        path: Path_ = tuple(error.absolute_path)
+        where = _dotted(path)
+        if error.validator == "additionalProperties":
+            known = list(error.schema["properties"])
+            for key in (key for key in error.instance if key not in known):
+                near = difflib.get_close_matches(key, known, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                inside = f" in {where}" if where else ""
+                yield document.fault((index, *path, key), f"unknown key {key!r}{inside}{hint}")
+        else:
+            yield document.fault((index, *path), f"{where or 'trace'}: {_message(error)}")
 
 
-def _trace_faults(raw: dict[str, Any], spec: Spec, folder: str) -> Iterator[tuple[Path_, str]]:
-    if raw["id"].partition("/")[0] != folder:
-        yield ("id",), f"a trace in the folder {folder} is named {folder}/..."
-    for index, clause in enumerate(raw["clauses"]):
-        if clause not in spec.by_traces:
-            known = "is held by package tests" if clause in spec.by_tests else "does not exist"
-            yield ("clauses", index), f"{clause} {known}"
-    calls: set[str] = set()
-    expects = False
-    for index, step in enumerate(raw.get("steps", [])):
-        path: Path_ = ("steps", index)
-        action = action_of(step)
-        if action == "call":
-            if step["call"]["id"] in calls:
-                yield (*path, "call"), f"a second call {step['call']['id']}"
-            calls.add(step["call"]["id"])
-            if step["call"].get("cancelled") and "cancel" not in raw.get("needs", []):
-                yield (*path, "call"), "a cancelled call needs the feature cancel"
-        if action == "cancel":
-            if step["cancel"] not in calls:
-                yield (*path, "cancel"), f"there is no call {step['cancel']} before this step"
-            if "cancel" not in raw.get("needs", []):
-                yield (*path, "cancel"), "the step cancel needs the feature cancel"
-        expect = step.get("expect")
-        if expect is not None:
-            expects = True
-            for place, what in _expect_faults(raw, expect, calls, spec):
-                yield (*path, "expect", *place), what
-    if "steps" in raw and not expects:
-        yield (), "expects nothing"
+def _message(error: Any) -> str:
+    match error.validator:
+        case "oneOf":
+            names = [name for branch in error.validator_value for name in branch["required"]]
+            given = [name for name in names if name in error.instance]
+            return f"exactly one of {', '.join(names)} is needed, not {' and '.join(given) or 'none'}"
+        case "not":
+            return f"{' and '.join(error.validator_value['required'])} exclude each other"
+        case "minProperties" | "minItems":
+            return "nothing is given here"
+        case "maxProperties":
+            return f"only one of {', '.join(error.schema['properties'])} may be given"
+        case "required":
+            return str(error.message).replace(" is a required property", " is missing")
+        case _:
+            return re.sub(r"\s+", " ", str(error.message))[:200]
 
 
-def _expect_faults(raw: dict[str, Any], expect: dict[str, Any], calls: set[str], spec: Spec) -> Iterator[tuple[Path_, str]]:
-    for name in expect.get("calls", {}):
-        if name not in calls:
-            yield ("calls", name), f"there is no call {name} before this step"
-    names = _policy_names(raw["subject"])
-    for name in expect.get("policies", {}):
-        if names is not None and name not in names:
-            yield ("policies", name), f"there is no policy {name}; there are {', '.join(sorted(names))}"
-    for index, event in enumerate(expect.get("events", [])):
-        kind = event if isinstance(event, str) else event["type"]
-        if kind not in spec.events:
-            yield ("events", index), f"there is no event {kind}"
-        elif isinstance(event, dict):
-            for field in event:
-                if field not in spec.events[kind]:
-                    yield ("events", index), f"{kind} has no field {field}"
-    if set(expect) == {"calls"} and all(value == "pending" for value in expect["calls"].values()):
-        if all(_never_runs(raw, name) for name in expect["calls"]):
-            yield ("calls",), "vacuous: these calls never end by themselves"
-
-
-def _never_runs(raw: dict[str, Any], name: str) -> bool:
-    """Whether a call cannot have ended, whatever the package does: its first operation is ``never`` and nothing cancels it."""
-    call = next(step["call"] for step in raw["steps"] if "call" in step and step["call"]["id"] == name)
-    script = call["op"][0] if isinstance(call["op"], list) else call["op"]
-    return bool(script.get("never")) and len(raw["steps"]) == 1
-
-
-def _policy_names(subject: dict[str, Any]) -> set[str] | None:
-    kind, body = next(iter(subject.items()))
-    if kind == "compose":
-        return {policy.get("name") or next(iter(policy)) for policy in body}
-    if kind == "facade":
-        name = body.get("name") or body.get("provider") or "facade"
-        return {name, *(f"{name}.{pattern}" for pattern in ("circuit_breaker", "bulkhead", "cache"))}
-    if kind == "health":
-        return set(body.get("circuits", {}))
-    return None if kind == "provider_file" else {kind}
-
-
-def _catalogue_faults(documents: list[Document], spec: Spec) -> Iterator[str]:
-    seen: dict[str, str] = {}
-    covered: set[str] = set()
-    for document in documents:
-        for index, raw in enumerate(document.value):
-            place = f"{document.file}:{document.line((index,))}"
-            if raw["id"] in seen:
-                yield f"{place}: {raw['id']}: the id is taken already, at {seen[raw['id']]}"
-            seen[raw["id"]] = place
-            covered.update(raw["clauses"])
-    for clause in sorted(spec.by_traces - covered):
-        yield f"{UNCOVERED} {clause}"
+def _dotted(path: Path_) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")

@@ -1,4 +1,4 @@
-"""What a run says: for people, for CI, and for a pull request."""
+"""What a run says to machines and to pull requests: the counts, JUnit XML, and a Markdown summary."""
 
 from __future__ import annotations
 
@@ -7,151 +7,102 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from google.protobuf.json_format import MessageToDict
-from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
-from rich.console import Console
-from rich.table import Table
-
-from skidbladnir_conformance import test_driver_pb2 as pb
 from skidbladnir_conformance.driver import Column
-from skidbladnir_conformance.judge import Verdict, show_end
-from skidbladnir_conformance.trace import Trace
+from skidbladnir_conformance.judge import Result
 
-SHOWN_FAILURES = 10
+ALL = "all"
 
 
 @dataclass(frozen=True)
-class Result:
-    """One trace with its verdict in each column, by the column's language."""
+class Run:
+    """All that a run has found. ``problems`` are those of no single trace."""
 
-    trace: Trace
-    verdicts: dict[str, Verdict]
+    columns: list[Column]
+    results: list[Result]
+    problems: list[str]
+    replay_seconds: float
 
     @property
-    def failed(self) -> bool:
-        return any(verdict.outcome == "failed" for verdict in self.verdicts.values())
+    def failed(self) -> list[Result]:
+        return [result for result in self.results if result.failed]
+
+    @property
+    def red(self) -> bool:
+        return bool(self.failed or self.problems or any(column.problem for column in self.columns))
 
 
-def matrix(results: Sequence[Result], columns: Sequence[Column]) -> list[list[str]]:
-    """Pattern by language: passed of replayed, and what was skipped. The first row is the header, the last the sum."""
-    patterns = sorted({result.trace.pattern for result in results})
-    rows = [["pattern", *(column.language for column in columns)]]
-    for pattern in [*patterns, "all"]:
-        row = [pattern]
-        for column in columns:
-            outcomes = Counter(
-                result.verdicts[column.language].outcome
-                for result in results
-                if pattern in ("all", result.trace.pattern)
-            )
-            replayed = outcomes["passed"] + outcomes["failed"]
-            skipped = f" ({outcomes['skipped']} skipped)" if outcomes["skipped"] else ""
-            row.append(f"{outcomes['passed']}/{replayed}{skipped}")
-        rows.append(row)
-    return rows
+def counts(run: Run, column: Column, pattern: str = ALL) -> str:
+    """How many traces passed, failed, ... in one column, as text: ``93 passed, 6 skipped``."""
+    if column.problem:
+        return "not run"
+    outcomes = Counter(
+        str(result.verdicts[column.language].outcome)
+        for result in run.results
+        if pattern in (ALL, result.trace.pattern)
+    )
+    return ", ".join(f"{outcomes[each]} {each}" for each in ("passed", "failed", "known", "skipped") if outcomes[each])
 
 
-def print_run(console: Console, results: Sequence[Result], columns: Sequence[Column], drivers: str) -> None:
-    """The failures with their timelines, and the matrix."""
-    failed = [result for result in results if result.failed]
-    for result in failed[:SHOWN_FAILURES]:
-        print_failure(console, result, columns, drivers)
-    if len(failed) > SHOWN_FAILURES:
-        console.print(f"... and {len(failed) - SHOWN_FAILURES} more traces failed:")
-        for result in failed[SHOWN_FAILURES:]:
-            console.print(f"  {result.trace.id}", highlight=False)
-    for column in columns:
-        if column.problem:
-            console.print(f"[red]{column.language}[/]: {column.problem}", highlight=False)
-    header, *rows = matrix(results, columns)
-    table = Table(*header)
-    for row in rows:
-        if row[0] == "all":
-            table.add_section()
-        table.add_row(*(_coloured(cell) for cell in row))
-    console.print(table)
+def matrix(run: Run) -> list[list[str]]:
+    """Pattern by language. The first row is the header, the last the sum."""
+    patterns = sorted({result.trace.pattern for result in run.results})
+    rows = [["pattern", *(column.language for column in run.columns)]]
+    return rows + [[pattern, *(counts(run, column, pattern) for column in run.columns)] for pattern in [*patterns, ALL]]
 
 
-def _coloured(cell: str) -> str:
-    if "/" not in cell:
-        return cell
-    passed, _, rest = cell.partition("/")
-    return f"[{'green' if passed == rest.split()[0] else 'red'}]{cell}[/]"
+def column_line(run: Run, column: Column) -> str:
+    """One column in one line."""
+    if column.problem:
+        return f"{column.language}: {column.problem}"
+    return f"{column.language} {column.package_version}: {counts(run, column)}"
 
 
-def print_failure(console: Console, result: Result, columns: Sequence[Column], drivers: str) -> None:
-    """One failed trace: why in each language, the timelines side by side up to the difference, and how to replay it."""
-    trace = result.trace
-    console.print(f"\n[bold red]{trace.id}[/]  {trace.file}:{trace.line}  {', '.join(trace.clauses)}", highlight=False)
-    console.print(f"  {trace.why}", highlight=False)
-    for language, verdict in result.verdicts.items():
-        for reason in verdict.reasons:
-            console.print(f"  [red]{language}[/]: {reason}", highlight=False, markup=True)
-    answered = [column for column in columns if isinstance(column.answers.get(trace.id), pb.Observation)]
-    first = min((verdict.step for verdict in result.verdicts.values() if verdict.outcome == "failed"), default=-1)
-    if answered and first >= 0:
-        table = Table("step", *(column.language for column in answered), show_lines=True)
-        for index in range(max(0, first - 2), first + 1):
-            cells = [show_step(column.answers[trace.id], index) for column in answered]
-            common = Counter(cells).most_common(1)[0][0]
-            action = f"{index + 1}. {trace.actions[index]}"
-            table.add_row(action, *(cell if cell == common else f"[yellow]{cell}[/]" for cell in cells))
-        console.print(table)
-    console.print(f"  replay it: conformance run {drivers}--id {trace.id}", highlight=False)
-
-
-def show_step(answer: object, index: int) -> str:
-    """What one driver saw after a step, as lines of text."""
-    if not isinstance(answer, pb.Observation) or index >= len(answer.steps):
-        return "nothing"
-    step = answer.steps[index]
-    lines = [f"at {step.now_ms} ms, running {step.running}"]
-    for call in step.calls:
-        lines.append(f"{call.id}: {show_end(call)}, started {list(call.starts_ms)}")
-    for policy in step.policies:
-        kind = policy.WhichOneof("state")
-        state = MessageToDict(getattr(policy, kind), preserving_proto_field_name=True) if kind else {}
-        lines.append(f"{policy.name}: " + ", ".join(f"{key} {value}" for key, value in state.items()))
-    for event in step.events:
-        fields = MessageToDict(event, preserving_proto_field_name=True)
-        kind = fields.pop("type")
-        lines.append(f"- {kind} " + ", ".join(f"{key} {value}" for key, value in fields.items()))
-    for provider in step.health:
-        lines.append(f"{provider.provider}: {provider.status}, rate {provider.failure_rate}, {provider.circuit_state}")
-    return "\n".join(lines)
-
-
-def write_junit(file: Path, results: Sequence[Result], columns: Sequence[Column]) -> None:
+def write_junit(file: Path, run: Run) -> None:
     """One suite for each language, one case for each trace."""
+    from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+
     report = JUnitXml("conformance")
-    for column in columns:
+    for column in run.columns:
         suite = TestSuite(column.language)
-        for result in results:
+        suite.add_property("package_version", column.package_version)
+        if column.problem:
+            case = TestCase("driver", classname=column.language)
+            case.result = [Error(column.problem)]
+            suite.add_testcase(case)
+        for result in [] if column.problem else run.results:
             verdict = result.verdicts[column.language]
             case = TestCase(result.trace.id, classname=f"{column.language}.{result.trace.pattern}")
-            if verdict.outcome == "skipped":
-                case.result = [Skipped("the driver lacks " + ", ".join(set(result.trace.needs) - column.features))]
+            if verdict.outcome in ("skipped", "known"):
+                case.result = [Skipped("; ".join(verdict.reasons))]
             elif verdict.outcome == "failed":
-                case.result = [Failure("\n".join(verdict.reasons))]
+                failure = Failure(verdict.reasons[0])
+                failure.text = "\n".join([*verdict.reasons, result.trace.place, result.trace.why])
+                case.result = [failure]
             suite.add_testcase(case)
         report.add_testsuite(suite)
-    report.update_statistics()
     report.write(str(file), pretty=True)
 
 
-def write_markdown(file: Path, results: Sequence[Result], columns: Sequence[Column]) -> None:
+def write_markdown(file: Path, run: Run) -> None:
     """The matrix, and the failures."""
-    header, *rows = matrix(results, columns)
-    lines = ["# Conformance", "", _row(header), _row(["---"] * len(header)), *(_row(row) for row in rows), ""]
-    failed = [result for result in results if result.failed]
-    if failed:
-        lines.append("## Failures\n")
-    for result in failed:
-        for language, verdict in result.verdicts.items():
-            if verdict.outcome == "failed":
-                lines.append(f"- `{result.trace.id}` in {language}: {'; '.join(verdict.reasons)}")
+    header, *rows = matrix(run)
+    verdict = "failed" if run.red else "passed"
+    lines = ["# Conformance", "", f"{len(run.results)} traces, {len(run.columns)} languages: **{verdict}**.", ""]
+    lines += [_row(header), _row(["---"] * len(header)), *(_row(row) for row in rows), ""]
+    lines += [f"- {_inline(column_line(run, column))}" for column in run.columns if column.problem]
+    lines += [f"- {_inline(problem)}" for problem in run.problems]
+    if run.failed:
+        lines += ["## Failures", ""]
+    for result in run.failed:
+        for language, found in result.verdicts.items():
+            if found.outcome == "failed":
+                lines.append(f"- `{result.trace.id}` in {language}: {_inline('; '.join(found.reasons))}")
     file.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 
 def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
+
+
+def _inline(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import fnmatch
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.json_format import ParseDict
 
 from skidbladnir_conformance import test_driver_pb2 as pb
-from skidbladnir_conformance.yaml_nodes import Document, read
+from skidbladnir_conformance.yaml_nodes import shown
 
 PATTERNS = ("circuit_breaker", "retry", "bulkhead", "timeout", "cache", "fallback")
 ACTIONS = (
@@ -29,7 +28,7 @@ ACTIONS = (
     "start",
     "stop",
 )
-_TARGETED = ("clear", "close", "force_open", "disable", "reset", "check_health", "start", "stop")
+TARGETED = ("clear", "close", "force_open", "disable", "reset", "check_health", "start", "stop")
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,11 @@ class Trace:
         """The folder of the catalogue it stands in."""
         return self.id.partition("/")[0]
 
+    @property
+    def place(self) -> str:
+        """Where it stands."""
+        return f"{shown(self.file)}:{self.line}"
+
 
 @dataclass(frozen=True)
 class Filter:
@@ -60,31 +64,22 @@ class Filter:
 
     patterns: tuple[str, ...] = ()
     clauses: tuple[str, ...] = ()
-    ids: tuple[str, ...] = field(default=())
+    ids: tuple[str, ...] = ()
 
     def selects(self, trace: Trace) -> bool:
         return (
             (not self.patterns or trace.pattern in self.patterns)
             and (not self.clauses or any(clause in trace.clauses for clause in self.clauses))
-            and (not self.ids or any(fnmatch.fnmatch(trace.id, glob) for glob in self.ids))
+            and (not self.ids or any(fnmatch.fnmatchcase(trace.id, glob) for glob in self.ids))
         )
 
 
-def read_documents(catalogue: Path) -> list[Document]:
-    """The files of a catalogue, in order."""
-    return [read(file) for file in sorted(catalogue.rglob("*.yaml"))]
-
-
-def traces_of(documents: Iterable[Document]) -> list[Trace]:
-    """The traces of files that the lint has passed."""
-    return [
-        make_trace(document.file, document.line((index,)), raw)
-        for document in documents
-        for index, raw in enumerate(document.value)
-    ]
-
-
 def make_trace(file: Path, line: int, raw: dict[str, Any]) -> Trace:
+    """A trace that the lint has passed.
+
+    Raises:
+        ParseError, ValueError: for a number that the protocol cannot carry.
+    """
     steps = raw.get("steps", [])
     message = pb.Trace(id=raw["id"], random=raw.get("random", []))
     ParseDict(_subject(raw["subject"]), message.subject)
@@ -128,7 +123,7 @@ def _step(step: dict[str, Any]) -> dict[str, Any]:
         if "fallback" in call:
             call["fallback"] = _script(call["fallback"])
         return {"call": call}
-    if action in _TARGETED:
+    if action in TARGETED:
         return {action: {} if value is None else {"policy": value}}
     return {action: value}
 
