@@ -56,14 +56,14 @@ function circuitBreaker(message: CircuitBreakerMessage): CircuitBreakerOptions {
   if (resetTimeoutBackoff !== undefined) options['resetTimeoutBackoff'] = given(resetTimeoutBackoff);
   if (isFailure !== undefined) options['isFailure'] = matches(isFailure);
   if (ignore !== undefined) options['ignore'] = matches(ignore);
-  return options as CircuitBreakerOptions;
+  return options;
 }
 
 function retry(message: RetryMessage | undefined, random: Random): RetryOptions {
   const options: Options = { ...(message && given(message)), random };
   if (message?.retryableErrors !== undefined) options['retryableErrors'] = message.retryableErrors.patterns;
   if (message?.isRetryable !== undefined) options['isRetryable'] = matchesError(message.isRetryable);
-  return options as RetryOptions;
+  return options;
 }
 
 export function policy({ name, pattern }: PolicyMessage, stage: Stage, random: Random): Policy {
@@ -103,7 +103,7 @@ export function facade(message: FacadeMessage, { clock }: Stage, random: Random)
   if (timeout !== undefined) options['timeout'] = given(timeout);
   if (cache !== undefined) options['cache'] = given(cache);
   for (const section of message.off) options[section === 'circuit_breaker' ? 'circuitBreaker' : section] = null;
-  return new ResilienceFacade(options as FacadeOptions);
+  return new ResilienceFacade(options);
 }
 
 /** The effective options of a file, or of one provider, as JSON. */

@@ -144,12 +144,12 @@ export class Retry extends Policy {
 
   /** Microseconds until the next attempt; undefined when there is none. */
   #nextDelay(sequence: Generator<number, never>, attempt: number, error: unknown, began: number): number | undefined {
-    if (attempt > this.#maxRetries) return this.#exhausted(attempt, 'max_retries', error);
+    if (attempt > this.#maxRetries) { this.#exhausted(attempt, 'max_retries', error); return; }
     const hint = Math.round((retryAfterHint(error) ?? 0) * 1000);
-    if (hint > this.#maxHint) return this.#exhausted(attempt, 'retry_after', error);
+    if (hint > this.#maxHint) { this.#exhausted(attempt, 'retry_after', error); return; }
     const delay = Math.max(sequence.next().value * 1000, hint);
     if (this.#maxElapsed !== undefined && microsecondsNow(this.clock) - began + delay > this.#maxElapsed) {
-      return this.#exhausted(attempt, 'max_elapsed', error);
+      this.#exhausted(attempt, 'max_elapsed', error); return;
     }
     this.listeners.emit({ type: 'retry_scheduled', policy: this.name, attempt, delayMs: delay / 1000, error });
     return delay;

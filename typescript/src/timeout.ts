@@ -105,7 +105,7 @@ export class Timeout extends Policy {
           this.#late(end);
           reject(this.#error());
         } else if ('error' in end) {
-          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the operation's own, unchanged
+           
           reject(end.error);
         } else {
           resolve(end.value);

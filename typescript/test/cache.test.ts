@@ -62,6 +62,20 @@ describe('a cache', () => {
     expect([second.value, third.value]).toEqual(['x', 'x']);
   });
 
+  it('lets a caller that waits go at once, without disturbing the fetch', async () => {
+    const { clock, cache, fetch } = setUp();
+    const caller = new AbortController();
+    const first = watch(cache.execute(fetch.operation, { key: 'k' }));
+    const waiting = watch(cache.execute(fetch.operation, { key: 'k', signal: caller.signal }));
+    await clock.settle();
+    caller.abort('gone');
+    await clock.settle();
+    expect(waiting.error).toMatchObject({ code: 'cancelled', cause: 'gone' });
+    fetch.resolve('x');
+    await clock.settle();
+    expect([first.value, fetch.starts]).toEqual(['x', 1]);
+  });
+
   it('answers with a stale value at once and refreshes it in the background', async () => {
     const { clock, cache, events, fetch } = setUp();
     await cache.execute(() => 'old', { key: 'k' });

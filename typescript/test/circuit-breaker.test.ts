@@ -118,6 +118,25 @@ describe('a half-open circuit', () => {
     expect(breaker.state).toBe('CLOSED');
   });
 
+  it('lets no more probes run at once than it may', async () => {
+    const { breaker, clock } = setUp({ halfOpenSuccessThreshold: 3, halfOpenMaxConcurrent: 1 });
+    await expect(breaker.execute(fail)).rejects.toBe(boom);
+    await clock.advance(1000);
+    const probe = new Controlled();
+    watch(breaker.execute(probe.operation));
+    await expect(breaker.execute(() => 'x')).rejects.toMatchObject({ code: 'circuit_open' });
+    expect(breaker.stats().runningProbes).toBe(1);
+  });
+
+  it('never takes a probe for hung where the reset timeout is 0', async () => {
+    const { breaker, clock } = setUp({ resetTimeoutMs: 0, halfOpenSuccessThreshold: 1 });
+    await expect(breaker.execute(fail)).rejects.toBe(boom);
+    watch(breaker.execute(new Controlled().operation));
+    await clock.advance(60_000);
+    await expect(breaker.execute(() => 'x')).rejects.toMatchObject({ code: 'circuit_open' });
+    expect(breaker.stats().runningProbes).toBe(1);
+  });
+
   it('is not stuck by a probe that hangs', async () => {
     const { breaker, clock } = setUp({ halfOpenSuccessThreshold: 1 });
     await expect(breaker.execute(fail)).rejects.toBe(boom);
@@ -165,6 +184,13 @@ describe('the predicates of a breaker', () => {
     const { breaker } = setUp({ isFailure: (outcome) => !outcome.ok || outcome.value === 'bad' });
     await expect(breaker.execute(() => 'bad')).resolves.toBe('bad');
     expect(breaker.state).toBe('OPEN');
+  });
+
+  it('leave a result that none of them names a success', async () => {
+    const { breaker } = setUp({ ignore: (outcome) => outcome.ok && outcome.value === 'nothing' });
+    await breaker.execute(() => 'nothing');
+    await breaker.execute(() => 'x');
+    expect(breaker.stats()).toMatchObject({ state: 'CLOSED', ignored: 1, successes: 1, failures: 0 });
   });
 
   it('that throw make the outcome a failure, and the caller hears of it', async () => {

@@ -98,6 +98,17 @@ describe('a facade', () => {
     off.close();
   });
 
+  it('has every pattern where nothing is said, each with its defaults', async () => {
+    const clock = new VirtualClock();
+    const facade = new ResilienceFacade<string>({ clock });
+    expect([facade.cache, facade.circuitBreaker, facade.bulkhead, facade.timeout, facade.retry]).not.toContain(null);
+    const call = watch(facade.execute('k', () => new Promise<string>(() => undefined)));
+    await clock.advance(29_999);
+    expect(call.status).toBe('pending');
+    await clock.advance(1);
+    expect(call.error).toMatchObject({ code: 'timeout', policy: 'facade' });
+  });
+
   it('takes zero for zero', () => {
     const work = new Controlled();
     const facade = new ResilienceFacade<string>({ bulkhead: { maxConcurrentCalls: 1, maxQueueSize: 0 } });

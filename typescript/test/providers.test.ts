@@ -79,6 +79,11 @@ providers:
     ['a bad regex', 'providers: {a: {retry: {retryable_errors: [x, "/(/"]}}}', ['regex providers.a.retry.retryable_errors[1] 1']],
     ['nobody to extend', 'providers: {a: {extend: b}}', ['unknown_extend providers.a.extend 1']],
     ['a circle', 'providers:\n  a: {extend: b}\n  b: {extend: a}', ['cyclic_extend providers.a.extend 2', 'cyclic_extend providers.b.extend 3']],
+    ['too few calls in a window', 'providers: {a: {circuit_breaker: {window: {kind: count, size: 5, minimum_calls: 6}}}}', ['range providers.a.circuit_breaker.window.minimum_calls 1']],
+    ['slow calls without a rate', 'providers: {a: {circuit_breaker: {slow_call: {duration_ms: 5}}}}', ['conflict providers.a.circuit_breaker.slow_call 1']],
+    ['a backoff below its beginning', 'providers: {a: {circuit_breaker: {reset_timeout_backoff: {max_ms: 5}}}}', ['range providers.a.circuit_breaker.reset_timeout_backoff.max_ms 1']],
+    ['faults in defaults nobody has', 'defaults:\n  retry: {retryable_errors: ["/(/"]}\n  circuit_breaker: {slow_call: {duration_ms: 5}}\nproviders: {}',
+      ['regex defaults.retry.retryable_errors[0] 2', 'conflict defaults.circuit_breaker.slow_call 3']],
     ['a conflict', 'providers: {a: {circuit_breaker: {failure_threshold: 3, window: {kind: count}}}}', ['conflict providers.a.circuit_breaker.failure_threshold 1']],
   ])('with %s is refused', (_, text, faults) => {
     expect(faultsOf(text)).toEqual(faults);

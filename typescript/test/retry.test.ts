@@ -96,6 +96,11 @@ describe('what a retry repeats', () => {
     await expect(attempts(boom, [pattern])).resolves.toBe(2);
   });
 
+  it('is not looked for in a cause that is null', async () => {
+    await expect(attempts(new Error('x', { cause: null }), ['y'])).resolves.toBe(1);
+    await expect(attempts(null, ['null'])).resolves.toBe(2);
+  });
+
   it('is not searched without end where causes go in a circle', async () => {
     const error: Error = new Error('x');
     error.cause = error;

@@ -44,6 +44,20 @@ describe.each(MODES)('a timeout in mode %s', (mode) => {
     expect(events.types.filter((type) => type !== 'call_abandoned')).toEqual(['timed_out', 'late_outcome']);
   });
 
+  it('tells of a late error too, but not of an end by its own signal', async () => {
+    const boom = new Error('boom');
+    for (const [ending, outcomes] of [[() => boom, ['failure']], [(signal: AbortSignal) => signal.reason as unknown, []]] as const) {
+      const { clock, events, timeout, work } = setUp(mode);
+      const call = watch(timeout.execute(work.operation));
+      await clock.advance(100);
+      const [signal] = work.signals;
+      if (signal !== undefined) work.reject(ending(signal));
+      await clock.settle();
+      expect(call.error).toBeInstanceOf(TimeoutError);
+      expect(events.of('late_outcome').map((event) => event.outcome)).toEqual(outcomes);
+    }
+  });
+
   it('notices the deadline also where the event loop was blocked', async () => {
     const { clock, timeout } = setUp(mode);
     let now = 0;
