@@ -12,6 +12,8 @@ export default tseslint.config(
       '@typescript-eslint/only-throw-error': 'off',
       '@typescript-eslint/prefer-promise-reject-errors': 'off',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      // Between policies the context of an operation is always the package's own Call.
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
       // Options come from JavaScript too: what the types promise is checked.
       '@typescript-eslint/no-unnecessary-condition': 'off',
     },

@@ -10,7 +10,6 @@ import {
   ServiceHealthMonitor,
   Timeout,
   type CircuitBreakerOptions,
-  type FacadeOptions,
   type Outcome,
   type Policy,
   type RetryOptions,

@@ -63,7 +63,7 @@ export class Call implements OperationContext {
   }
 
   get reason(): unknown {
-    return this.source?.reason;
+    return this.source?.reason as unknown;
   }
 
   /** Calls back when the caller gives up; returns what takes that back (TO-7). */

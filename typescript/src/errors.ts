@@ -103,11 +103,12 @@ export function errorCode(error: unknown): ErrorCode {
 
 /** A value for a message, not longer than a line. */
 export function show(value: unknown): string {
-  const shown = typeof value === 'string' ? JSON.stringify(value) : typeof value === 'object' ? safeJson(value) : String(value);
+  // eslint-disable-next-line @typescript-eslint/no-base-to-string -- objects go the other way
+  const shown = typeof value === 'string' || typeof value === 'object' ? safeJson(value) : String(value);
   return shown.length <= 60 ? shown : `${shown.slice(0, 57)}...`;
 }
 
-function safeJson(value: object | null): string {
+function safeJson(value: string | object | null): string {
   try {
     return JSON.stringify(value);
   } catch {

@@ -77,7 +77,7 @@ export class ServiceHealthMonitor {
   readonly #degradedFailureRate: number;
   readonly #listeners: Listeners;
   readonly #health = new Map<string, ProviderHealth>();
-  #timer: TimerHandle | undefined;
+  #timer: TimerHandle;
   #started = false;
   #round: Round | undefined;
 
