@@ -25,6 +25,7 @@ from skidbladnir.events import Event, EventType, Listener
 from skidbladnir.facade import FacadeOptions, FacadeStatus, ResilienceFacade
 from skidbladnir.fallback import Fallback
 from skidbladnir.health import HealthStatus, ProviderHealth, ServiceHealthMonitor
+from skidbladnir.policy import Policy
 from skidbladnir.retry import Retry
 from skidbladnir.timeout import Timeout
 from skidbladnir.window import SlowCall, Window
@@ -55,6 +56,7 @@ __all__ = [
     "Fallback",
     "HealthStatus",
     "Listener",
+    "Policy",
     "PolicyError",
     "ProviderHealth",
     "RejectedError",

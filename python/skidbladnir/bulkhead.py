@@ -218,12 +218,17 @@ class Bulkhead(Policy):
             raise self._waited()
 
     def _leave(self, waiting: _Waiting) -> bool:
-        """Leaves the queue; False when the slot has been handed over."""
+        """Leaves the queue; False when the slot has been handed over, and is now the caller's to use or to give back."""
         with self._lock:
-            if waiting.granted:
+            if self._take(waiting):
                 return False
-            del self._queue[waiting]
+            self._queue.pop(waiting, None)
             return True
+
+    def _take(self, waiting: _Waiting) -> bool:
+        """Takes a granted slot, once: the grantee and, should that be out of reach, the granter may both try."""
+        granted, waiting.granted = waiting.granted, False
+        return granted
 
     def _release(self) -> None:
         """Gives a slot back, to the head of the queue if there is one (BH-3)."""
@@ -239,6 +244,9 @@ class Bulkhead(Policy):
                 self._listeners.emit(Event("bulkhead_handed_over", self.name, queue_size=size))
             if waiting.waiter.set():
                 return
+            with self._lock:
+                if not self._take(waiting):
+                    return
 
     def _waited(self) -> BulkheadWaitTimeoutError:
         self._reject("wait_timeout")

@@ -333,7 +333,8 @@ class Cache(Policy):
     def _leave(self, flight: Flight, joiner: Joiner[Any]) -> None:
         with self._lock:
             flight.joiners.pop(joiner, None)
-        if joiner.leads:
+            leads, joiner.leads = joiner.leads, False
+        if leads:
             self._hand_on(flight)
 
     def _hand_on(self, flight: Flight) -> None:
@@ -341,6 +342,11 @@ class Cache(Policy):
             with self._lock:
                 joiner = self._store.hand_on(flight)
             if joiner is None or joiner.waiter.set():
+                return
+            with self._lock:
+                # Its event loop is closed. Should its task be destroyed meanwhile, that has handed on already.
+                leads, joiner.leads = joiner.leads, False
+            if not leads:
                 return
 
     def _land(self, flight: Flight, value: object, error: Exception | None) -> list[Hashable]:

@@ -84,9 +84,9 @@ class TaskWaiter:
         self.future: asyncio.Future[None] = self._loop.create_future()
 
     def set(self) -> bool:
-        if threading.get_ident() == self._thread:
+        if threading.get_ident() == self._thread and not self._loop.is_closed():
             self._resolve()
-            return not self._loop.is_closed()
+            return True
         try:
             self._loop.call_soon_threadsafe(self._resolve)
         except RuntimeError:

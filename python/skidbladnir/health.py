@@ -200,10 +200,16 @@ class ServiceHealthMonitor:
                 try:
                     loop = asyncio.get_running_loop()
                 except RuntimeError:
+                    self._check_sync()
                     self._rounds = _ThreadRounds(self)
                 else:
                     self._rounds = _TaskRounds(self, loop)
             return self._rounds
+
+    def _check_sync(self) -> None:
+        for provider, check in self._checks.items():
+            if inspect.iscoroutinefunction(check):
+                raise TypeError(f"the check of {provider} is async: start this monitor in an event loop")
 
     async def check_one(self, provider: str, rounds: _TaskRounds) -> None:
         """One check, in the event loop."""
@@ -225,7 +231,7 @@ class ServiceHealthMonitor:
         try:
             answer = self._timeout.call(self._checks[provider])
             if inspect.isawaitable(answer):
-                raise TypeError(f"the check of {provider} is async, but the monitor was started outside an event loop")
+                raise TypeError(f"the check of {provider} needs an event loop")
             healthy = bool(answer)
         except CallCancelledError:
             return

@@ -139,14 +139,14 @@ class VirtualThreads(Clock):
         return _VirtualWaiter(self)
 
     def start_thread(self, target: Callable[[], None], name: str) -> None:
-        thread = self._idle.pop() if self._idle else _VirtualThread(self, self._control, self._local)
+        thread = self._idle.pop() if self._idle else _VirtualThread(self._control, self._local)
         context = contextvars.copy_context()
         thread.target = lambda: context.run(target)
         self.alive += 1
         self._ready.append(thread)
 
     def settle(self) -> None:
-        """Runs each thread that can run, one at a time, until all wait."""
+        """Runs each thread that can run, one at a time, until all wait. Raises what a thread does not catch."""
         while self._ready:
             thread = self._ready.popleft()
             thread.resume.release()
@@ -154,6 +154,9 @@ class VirtualThreads(Clock):
             if thread.target is None:
                 self.alive -= 1
                 self._idle.append(thread)
+                error, thread.error = thread.error, None
+                if error is not None:
+                    raise error
 
     def advance(self, seconds: float) -> None:
         """Lets time pass, settling at each instant at which a wait ends."""
@@ -174,7 +177,6 @@ class VirtualThreads(Clock):
     def close(self) -> None:
         """Ends the idle threads it keeps."""
         for thread in self._idle:
-            thread.target = _VirtualThread.END
             thread.resume.release()
         self._idle.clear()
 
@@ -195,12 +197,9 @@ class VirtualThreads(Clock):
 class _VirtualThread:
     """An operating system's thread that runs targets by turns; reused, since starting one is slow."""
 
-    @staticmethod
-    def END() -> None:
-        raise SystemExit
-
-    def __init__(self, threads: VirtualThreads, control: threading.Semaphore, local: threading.local) -> None:
+    def __init__(self, control: threading.Semaphore, local: threading.local) -> None:
         self.target: Callable[[], None] | None = None
+        self.error: BaseException | None = None
         self.resume = threading.Semaphore(0)
         self._control = control
         self._local = local
@@ -210,14 +209,14 @@ class _VirtualThread:
         self._local.thread = self
         while True:
             self.resume.acquire()
-            target = self.target
-            if target is None or target is _VirtualThread.END:
-                return
+            if self.target is None:
+                return  # closed
             try:
-                target()
-            finally:
-                self.target = None
-                self._control.release()
+                self.target()
+            except BaseException as error:
+                self.error = error  # raised by settle
+            self.target = None
+            self._control.release()
 
 
 class _VirtualWaiter:
