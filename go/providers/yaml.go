@@ -2,6 +2,7 @@ package providers
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -66,16 +67,35 @@ func readYAML(data []byte) *document {
 	if rest, found := bytes.CutPrefix(data, []byte("%YAML 1.2")); found {
 		data = append([]byte("%YAML 1.1"), rest...)
 	}
-	root := d.parse(data)
+	root := d.parse(withoutJSONEscapes(data))
 	if root == nil {
 		return d
 	}
 	r := reader{document: d}
 	d.value = r.read(root, "", 1)
-	if r.tooDeep != nil {
-		d.faults = []Fault{*r.tooDeep}
+	if r.tooDeepLine > 0 {
+		d.tooDeep(r.tooDeepLine)
 	}
 	return d
+}
+
+// jsonEscape is an escape of a JSON string, or a pair of those that stand for one character.
+var jsonEscape = regexp.MustCompile(`\\(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|.)`)
+
+// withoutJSONEscapes is JSON without the escapes that the parser, of YAML 1.1, does not know: \/ and pairs of surrogates.
+func withoutJSONEscapes(data []byte) []byte {
+	if !bytes.ContainsRune(data, '\\') || !json.Valid(data) {
+		return data
+	}
+	return jsonEscape.ReplaceAllFunc(data, func(escape []byte) []byte {
+		if string(escape) == `\/` || len(escape) > 2 {
+			var char string
+			if err := json.Unmarshal([]byte(`"`+string(escape)+`"`), &char); err == nil {
+				return []byte(char)
+			}
+		}
+		return escape
+	})
 }
 
 func invalidUTF8(data []byte) int {
@@ -94,6 +114,12 @@ func (d *document) parse(data []byte) *yaml.Node {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var root, second yaml.Node
 	err := decoder.Decode(&root)
+	if err != nil && unknownAnchor.MatchString(err.Error()) {
+		// The parser stops at an alias of nothing. As an anchor, its place can be told.
+		data = alias.ReplaceAll(data, []byte("$1&"+aliasMark+"$2"))
+		decoder = yaml.NewDecoder(bytes.NewReader(data))
+		err = decoder.Decode(&root)
+	}
 	switch {
 	case errors.Is(err, io.EOF) || (err == nil && len(root.Content) == 0):
 		d.fault("documents", "", 1, "no document", "one document")
@@ -141,8 +167,12 @@ func lastLine(node *yaml.Node) int {
 
 var (
 	lineOfError   = regexp.MustCompile(`line (\d+): `)
-	unknownAnchor = regexp.MustCompile(`unknown anchor '(.*)' referenced`)
+	unknownAnchor = regexp.MustCompile(`unknown anchor '.*' referenced`)
+	alias         = regexp.MustCompile(`(^|[\s,\[{])\*([A-Za-z0-9_-]+)`)
 )
+
+// aliasMark begins the name of an anchor that was written as an alias.
+const aliasMark = "alias---"
 
 // unparsable reports what the YAML parser says.
 func (d *document) unparsable(data []byte, err error) {
@@ -152,16 +182,51 @@ func (d *document) unparsable(data []byte, err error) {
 		line, _ = strconv.Atoi(found[1]) // digits by the pattern
 		text = strings.TrimPrefix(text, found[0])
 	}
-	if found := unknownAnchor.FindStringSubmatch(text); found != nil {
-		before, _, _ := bytes.Cut(data, []byte("*"+found[1]))
-		d.fault("alias", "", bytes.Count(before, []byte("\n"))+1, "*"+found[1], allowedAlias)
+	if strings.Contains(text, "exceeded max depth") {
+		d.tooDeep(max(lineOfBrackets(data), line))
 		return
 	}
-	if strings.Contains(text, "exceeded max depth") {
-		d.fault("too_deep", "", line, text, fmt.Sprintf("at most %d levels", maxDepth))
+	if deep := lineOfBrackets(data); deep > 0 {
+		d.tooDeep(deep)
 		return
 	}
 	d.fault("syntax", "", line, text, "YAML")
+}
+
+// tooDeep is a fault of the whole file, and its only one.
+func (d *document) tooDeep(line int) {
+	levels := fmt.Sprintf("%d levels", maxDepth+1)
+	d.faults = []Fault{{"too_deep", "", line, levels, fmt.Sprintf("at most %d levels", maxDepth)}}
+}
+
+// lineOfBrackets is the line at which brackets are nested too deep, in a file that the parser gave up; 0: nowhere.
+func lineOfBrackets(data []byte) int {
+	line, depth := 1, 0
+	quote, previous := byte(0), byte(' ')
+	for _, char := range data {
+		switch {
+		case quote == '#' && char != '\n':
+		case quote != 0:
+			if char == quote && (quote != '"' || previous != '\\') || quote == '#' {
+				quote = 0
+			}
+		case (char == '"' || char == '\'') && strings.IndexByte(" \t\n,:[{", previous) >= 0:
+			quote = char
+		case char == '#' && strings.IndexByte(" \t\n", previous) >= 0:
+			quote = char
+		case char == '[' || char == '{':
+			if depth++; depth > maxDepth {
+				return line
+			}
+		case char == ']' || char == '}':
+			depth--
+		}
+		if char == '\n' {
+			line++
+		}
+		previous = char
+	}
+	return 0
 }
 
 const allowedAlias = "no anchors and aliases: use extend"
@@ -169,11 +234,13 @@ const allowedAlias = "no anchors and aliases: use extend"
 // reader turns nodes into values.
 type reader struct {
 	*document
-	tooDeep *Fault // the first collection that is nested too deep
+	tooDeepLine int // of the first collection that is nested too deep
 }
 
 func (r *reader) read(node *yaml.Node, path string, level int) any {
-	r.lines[path] = node.Line
+	if path != "" || node.Value != "" || node.Kind != yaml.ScalarNode { // an empty document stands nowhere
+		r.lines[path] = node.Line
+	}
 	if node.Kind == yaml.AliasNode {
 		r.fault("alias", path, node.Line, "*"+node.Value, allowedAlias)
 		return nil
@@ -183,10 +250,8 @@ func (r *reader) read(node *yaml.Node, path string, level int) any {
 		return scalar(node)
 	}
 	if level > maxDepth {
-		if r.tooDeep == nil {
-			r.tooDeep = &Fault{
-				"too_deep", path, node.Line, fmt.Sprintf("%d levels", level), fmt.Sprintf("at most %d levels", maxDepth),
-			}
+		if r.tooDeepLine == 0 {
+			r.tooDeepLine = node.Line
 		}
 		return nil
 	}
@@ -209,6 +274,9 @@ func (r *reader) mapping(node *yaml.Node, path string, level int) any {
 			r.fault("alias", join(path, "*"+key.Value), key.Line, "*"+key.Value, allowedAlias)
 		case yaml.ScalarNode:
 			at := join(path, key.Value)
+			if name, ok := strings.CutPrefix(key.Anchor, aliasMark); ok {
+				at = join(path, "*"+name)
+			}
 			r.checkProperties(key, at)
 			if _, ok := values[key.Value]; ok {
 				r.fault("duplicate_key", at, key.Line, key.Value, "each key once")
@@ -226,7 +294,9 @@ func (r *reader) mapping(node *yaml.Node, path string, level int) any {
 
 // checkProperties reports an anchor and an explicit tag.
 func (r *reader) checkProperties(node *yaml.Node, path string) {
-	if node.Anchor != "" {
+	if name, ok := strings.CutPrefix(node.Anchor, aliasMark); ok {
+		r.fault("alias", path, node.Line, "*"+name, allowedAlias)
+	} else if node.Anchor != "" {
 		r.fault("alias", path, node.Line, "&"+node.Anchor, allowedAlias)
 	}
 	if node.Style&yaml.TaggedStyle != 0 {

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy
 import json
+import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -167,10 +169,25 @@ def _data(name: str) -> bytes:
     return files("skidbladnir").joinpath("data", name).read_bytes()
 
 
+def _also_not_nan(keyword: str) -> Any:
+    """The keyword as of jsonschema; but NaN, of which every comparison is false, is not in any range."""
+    check = jsonschema.Draft202012Validator.VALIDATORS[keyword]
+
+    def checked(validator: Any, limit: float, value: Any, schema: Any) -> Iterator[jsonschema.ValidationError]:
+        yield from check(validator, limit, -math.inf if value != value else value, schema)
+
+    return checked
+
+
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator, {keyword: _also_not_nan(keyword) for keyword in ("minimum", "exclusiveMinimum")}
+)
+
+
 def _schema_faults(document: Document) -> Iterator[Fault]:
     """What the JSON Schema says, one fault for each place."""
     seen: set[str] = set()
-    for error in jsonschema.Draft202012Validator(_schema()).iter_errors(document.value):
+    for error in _Validator(_schema()).iter_errors(document.value):
         path = ""
         for part in error.absolute_path:
             path = f"{path}[{part}]" if isinstance(part, int) else join(path, part)
@@ -400,8 +417,13 @@ def _durations(options: Section) -> Section:
     return result
 
 
+_ANY_BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")
+
+
 def compile_re2(source: str) -> Any:
     """A regex with RE2's syntax, which matches in linear time (PF-9)."""
+    if _ANY_BYTE.search(source):
+        raise re2.error("\\C is not supported")  # as in the other languages: it could split a character
     options = re2.Options()
     options.log_errors = False
     return re2.compile(source, options)

@@ -8,7 +8,9 @@ Built from the parser's events, not from its nodes: a nesting that would exhaust
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,15 +19,16 @@ import yaml
 
 MAX_BYTES = 262_144
 MAX_DEPTH = 16
+NO_ALIAS = "no anchors and aliases: use extend"
 
 # The core schema of YAML 1.2, in which "yes" and "1_000" are strings.
 _CORE_SCHEMA: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
     (re.compile(r"null|Null|NULL|~|"), lambda text: None),
     (re.compile(r"true|True|TRUE"), lambda text: True),
     (re.compile(r"false|False|FALSE"), lambda text: False),
-    (re.compile(r"[-+]?[0-9]+"), int),
-    (re.compile(r"0o[0-7]+"), lambda text: int(text[2:], 8)),
-    (re.compile(r"0x[0-9a-fA-F]+"), lambda text: int(text[2:], 16)),
+    (re.compile(r"[-+]?[0-9]+"), lambda text: _integer(text, 10)),
+    (re.compile(r"0o[0-7]+"), lambda text: _integer(text[2:], 8)),
+    (re.compile(r"0x[0-9a-fA-F]+"), lambda text: _integer(text[2:], 16)),
     (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
     (re.compile(r"[-+]?(\.inf|\.Inf|\.INF)|\.nan|\.NaN|\.NAN"), lambda text: float(text.lower().replace(".", ""))),
 )
@@ -84,7 +87,7 @@ def read_yaml(data: bytes) -> Document:
         document.faults.append(Fault("syntax", "", line, data[error.start : error.end], "UTF-8"))
         return document
     try:
-        _Builder(document).build(text)
+        _Builder(document).build(_without_json_escapes(text))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         document.faults = [Fault("syntax", "", line, error.problem, "YAML")]
@@ -100,6 +103,9 @@ class _Open:
     path: str
     value: dict[str, Any] | list[Any]
     key: str | None = None
+
+    def expects_key(self) -> bool:
+        return isinstance(self.value, dict) and self.key is None
 
     def next_path(self) -> str:
         return f"{self.path}[{len(self.value)}]" if isinstance(self.value, list) else join(self.path, self.key)
@@ -127,8 +133,7 @@ class _Builder:
                     self._fault("documents", "", event, "a second document", "one document")
                     return
             elif isinstance(event, yaml.AliasEvent):
-                self._fault("alias", self._path(), event, f"*{event.anchor}", "no anchors and aliases: use extend")
-                self._add(None, event)
+                self._alias(event, f"*{event.anchor}")
             elif isinstance(event, yaml.ScalarEvent):
                 self._scalar(event)
             elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
@@ -143,37 +148,50 @@ class _Builder:
 
     def _begin(self, event: Any) -> bool:
         """Opens a collection; False when it is too deep."""
-        self._check_tag(event)
-        path = self._path()
         if len(self._open) >= MAX_DEPTH:
             self._document.faults.clear()
-            self._fault("too_deep", path, event, f"{MAX_DEPTH + 1} levels", f"at most {MAX_DEPTH} levels")
+            self._fault("too_deep", "", event, f"{MAX_DEPTH + 1} levels", f"at most {MAX_DEPTH} levels")
             return False
-        if self._open and isinstance(self._open[-1].value, dict) and self._open[-1].key is None:
-            self._fault("type", self._open[-1].path, event, "a collection as a key", "keys that are strings")
-            path, self._open[-1].key = join(path, "?"), "?"
         value: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
+        parent = self._open[-1] if self._open else None
+        if parent is not None and parent.expects_key():
+            self._fault("type", parent.path, event, "a collection as a key", "keys that are strings")
+            parent.key = "?"  # the value that follows has it
+            self._open.append(_Open(self._path(), value))
+            return True
+        path = self._path()
+        self._check_properties(event, path)
         self._document.lines[path] = event.start_mark.line + 1
-        if self._open:
-            self._open[-1].add(value)
+        if parent is not None:
+            parent.add(value)
         self._open.append(_Open(path, value))
         return True
 
+    def _alias(self, event: Any, name: str) -> None:
+        parent = self._open[-1] if self._open else None
+        if parent is not None and parent.expects_key():
+            parent.key = name
+            self._fault("alias", self._path(), event, name, NO_ALIAS)
+        else:
+            self._fault("alias", self._path(), event, name, NO_ALIAS)
+            self._add(None, event)
+
     def _scalar(self, event: Any) -> None:
         parent = self._open[-1] if self._open else None
-        if parent is not None and isinstance(parent.value, dict) and parent.key is None:
-            self._check_tag(event)
+        if parent is not None and parent.expects_key():
             path = join(parent.path, event.value)
+            self._check_properties(event, path)
             if event.value in parent.value:
                 self._fault("duplicate_key", path, event, event.value, "each key once")
             parent.key = event.value
             self._document.key_lines[path] = event.start_mark.line + 1
             return
-        self._check_tag(event)
+        self._check_properties(event, self._path())
         self._add(_resolve(event.value) if event.implicit[0] else event.value, event)
 
     def _add(self, value: object, event: Any) -> None:
-        self._document.lines[self._path()] = event.start_mark.line + 1
+        if self._open or value is not None:  # an empty document stands nowhere
+            self._document.lines[self._path()] = event.start_mark.line + 1
         if self._open:
             self._open[-1].add(value)
         else:
@@ -182,11 +200,11 @@ class _Builder:
     def _path(self) -> str:
         return self._open[-1].next_path() if self._open else ""
 
-    def _check_tag(self, event: Any) -> None:
+    def _check_properties(self, event: Any, path: str) -> None:
         if event.anchor is not None:
-            self._fault("alias", self._path(), event, f"&{event.anchor}", "no anchors and aliases: use extend")
+            self._fault("alias", path, event, f"&{event.anchor}", NO_ALIAS)
         if event.tag is not None:
-            self._fault("tag", self._path(), event, event.tag, "no tags")
+            self._fault("tag", path, event, event.tag, "no tags")
 
     def _fault(self, code: str, path: str, event: Any, value: object, allowed: str) -> None:
         self._document.faults.append(Fault(code, path, event.start_mark.line + 1, value, allowed))
@@ -197,3 +215,29 @@ def _resolve(text: str) -> object:
         if pattern.fullmatch(text):
             return convert(text)
     return text
+
+
+def _integer(digits: str, base: int) -> float:
+    """A whole number; a float where it is far beyond any range."""
+    if len(digits) <= 18:
+        return int(digits, base)
+    return float(digits) if base == 10 else sys.float_info.max
+
+
+_JSON_ESCAPES = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|.)", re.DOTALL)
+
+
+def _without_json_escapes(text: str) -> str:
+    """JSON without the escapes that the parser, of YAML 1.1, does not know: ``\\/`` and pairs of surrogates."""
+    if "\\" not in text:
+        return text
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+    def plain(escape: re.Match[str]) -> str:
+        pair = escape[0]
+        return str(json.loads(f'"{pair}"')) if pair == "\\/" or len(pair) > 2 else pair
+
+    return _JSON_ESCAPES.sub(plain, text)

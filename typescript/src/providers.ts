@@ -163,7 +163,9 @@ function* schemaFaults(document: Document): Generator<Fault> {
   if (validate(document.value)) return;
   const seen = new Set<string>();
   for (const error of validate.errors ?? []) {
-    const code = CODE_OF_KEYWORD[error.keyword];
+    // An infinite number is no whole one; the validator only finds it too great.
+    const infinite = error.parentSchema?.['type'] === 'integer' && Math.abs(Number(error.data)) === Infinity;
+    const code = infinite ? 'type' : CODE_OF_KEYWORD[error.keyword];
     if (code === undefined) throw new Error(`the schema has the keyword ${error.keyword}, which no fault stands for`);
     let path = pathOf(document.value, error.instancePath);
     const line = code === 'unknown_key' ? document.keyLines : document.lines;
@@ -256,7 +258,7 @@ class Resolver {
           return undefined;
         }
         current = target;
-      } else if (target in this.#presets) {
+      } else if (Object.hasOwn(this.#presets, target)) {
         return [...layers, { path: '', sections: mapping(this.#presets[target]) }];
       } else if (target === current) {
         this.#report('cyclic_extend', `${path}.extend`, target, 'another provider');
@@ -336,7 +338,7 @@ function effective(root: Section, presetsRoot: Section): Map<string, ProviderCon
     const parent = provider['extend'];
     let inherited = patternDefaults;
     if (typeof parent === 'string') {
-      inherited = parent !== name && parent in own ? sectionsOf(parent, own) : sectionsOf(parent, presetsRoot);
+      inherited = parent !== name && Object.hasOwn(own, parent) ? sectionsOf(parent, own) : sectionsOf(parent, presetsRoot);
     } else if (known !== presetsRoot) {
       inherited = overlaid(patternDefaults, mapping(root['defaults']));
     }

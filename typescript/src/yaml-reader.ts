@@ -6,6 +6,9 @@ import { show } from './errors.js';
 
 const MAX_BYTES = 262_144;
 const MAX_DEPTH = 16;
+/** What YAML does not allow in a file. */
+// eslint-disable-next-line no-control-regex -- control characters are what it looks for
+const UNPRINTABLE = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]/;
 
 /** One fault of a file: a code of PF-7, the path, the line from 1, the value there, and what is allowed. */
 export interface Fault {
@@ -47,13 +50,15 @@ export function readYaml(data: string | Uint8Array): Document {
   } catch {
     return failed({ code: 'syntax', path: '', line: lineOfBrokenByte(bytes), value: 'bytes', allowed: 'UTF-8' });
   }
+  const unprintable = UNPRINTABLE.exec(text);
+  if (unprintable !== null) return failed(notYaml(text.slice(0, unprintable.index).split('\n').length, unprintable[0]));
   const counter = new LineCounter();
   let documents;
   try {
     documents = parseAllDocuments(text, { lineCounter: counter, uniqueKeys: false, schema: 'core', logLevel: 'silent' });
   } catch (error) {
     // The parser recurses: a nesting that exhausts the stack is far deeper than is allowed.
-    if (error instanceof RangeError) return failed(tooDeep('', 1));
+    if (error instanceof RangeError) return failed(tooDeep(lineOfBrackets(text)));
     throw error;
   }
   if (!Array.isArray(documents) || documents.length === 0) {
@@ -61,17 +66,18 @@ export function readYaml(data: string | Uint8Array): Document {
   }
   const [document, second] = documents;
   if (document === undefined) throw new Error('a list that is not empty has a first element');
-  const walker = new Walker(counter);
+  const walker = new Walker(text, counter);
   const error = document.errors[0] ?? second?.errors[0];
   if (document.contents !== null) walker.walk(document.contents, '', 1);
-  const deep = walker.faults.find((fault) => fault.code === 'too_deep');
-  if (deep !== undefined) return failed(deep);
+  const alone = walker.faults.find(({ code }) => code === 'too_deep' || code === 'syntax');
+  if (alone !== undefined) return failed(alone);
   if (error !== undefined) {
     const line = counter.linePos(error.pos[0]).line;
-    return failed({ code: 'syntax', path: '', line, value: error.message.split('\n')[0], allowed: 'YAML' });
+    return failed(notYaml(line, error.message.split('\n')[0]));
   }
   if (second !== undefined) {
     const line = counter.linePos(second.range[0]).line;
+    if (second.directives.docStart !== true) return failed(notYaml(line, 'a document without ---'));
     return failed({ code: 'documents', path: '', line, value: 'a second document', allowed: 'one document' });
   }
   return { value: walker.value, lines: walker.lines, keyLines: walker.keyLines, faults: walker.faults };
@@ -81,8 +87,22 @@ function failed(fault: Fault): Document {
   return { value: undefined, lines: new Map(), keyLines: new Map(), faults: [fault] };
 }
 
-function tooDeep(path: string, line: number): Fault {
-  return { code: 'too_deep', path, line, value: `${MAX_DEPTH + 1} levels`, allowed: `at most ${MAX_DEPTH} levels` };
+function notYaml(line: number, value: unknown): Fault {
+  return { code: 'syntax', path: '', line, value, allowed: 'YAML' };
+}
+
+function tooDeep(line: number): Fault {
+  return { code: 'too_deep', path: '', line, value: `${MAX_DEPTH + 1} levels`, allowed: `at most ${MAX_DEPTH} levels` };
+}
+
+/** The line at which brackets are nested too deep, roughly: quoted ones count too. */
+function lineOfBrackets(text: string): number {
+  let depth = 0;
+  for (const { 0: bracket, index } of text.matchAll(/[[\]{}]/g)) {
+    depth += bracket === '[' || bracket === '{' ? 1 : -1;
+    if (depth > MAX_DEPTH) return text.slice(0, index).split('\n').length;
+  }
+  return 1;
 }
 
 function lineOfBrokenByte(bytes: Uint8Array): number {
@@ -98,7 +118,10 @@ class Walker {
   readonly faults: Fault[] = [];
   value: unknown;
 
-  constructor(private readonly counter: LineCounter) {}
+  constructor(
+    private readonly text: string,
+    private readonly counter: LineCounter,
+  ) {}
 
   walk(node: Node, path: string, depth: number): unknown {
     this.value = this.#read(node, path, depth);
@@ -107,16 +130,19 @@ class Walker {
 
   #read(node: unknown, path: string, depth: number): unknown {
     const line = this.#line(node);
-    this.lines.set(path, line);
+    if (path || !isScalar(node) || node.source) this.lines.set(path, line); // an empty document stands nowhere
     if (isAlias(node)) {
       this.#fault('alias', path, line, `*${node.source}`, 'no anchors and aliases: use extend');
       return null;
     }
     if (!isMap(node) && !isSeq(node) && !isScalar(node)) return null;
-    this.#checkProperties(node, path, line);
-    if (isScalar(node)) return valueOf(node);
+    this.#checkProperties(node, path);
+    if (isScalar(node)) {
+      if (/\p{Surrogate}/u.test(node.source ?? '')) this.faults.push(notYaml(line, 'half a character'));
+      return valueOf(node);
+    }
     if (depth > MAX_DEPTH) {
-      this.faults.push(tooDeep(path, line));
+      this.faults.push(tooDeep(line));
       return null;
     }
     if (isSeq(node)) return node.items.map((item, index) => this.#read(item, join(path, index), depth + 1));
@@ -128,23 +154,26 @@ class Walker {
   #readPair(pair: Pair, path: string, depth: number, result: Map<string, unknown>): void {
     if (!isScalar(pair.key)) {
       const line = this.#line(pair.key);
-      if (isAlias(pair.key)) this.#fault('alias', path, line, `*${pair.key.source}`, 'no anchors and aliases: use extend');
+      if (isAlias(pair.key)) this.#fault('alias', join(path, `*${pair.key.source}`), line, `*${pair.key.source}`, 'no anchors and aliases: use extend');
       else this.#fault('type', path, line, 'a collection as a key', 'keys that are strings');
       return;
     }
     const key = pair.key.source ?? String(pair.key.value);
     const at = join(path, key);
     const line = this.#line(pair.key);
-    this.#checkProperties(pair.key, at, line);
+    this.#checkProperties(pair.key, at);
     if (result.has(key)) this.#fault('duplicate_key', at, line, key, 'each key once');
     this.keyLines.set(at, line);
     result.set(key, pair.value === null ? null : this.#read(pair.value, at, depth + 1));
     if (pair.value === null) this.lines.set(at, line);
   }
 
-  #checkProperties(node: { anchor?: string; tag?: string }, path: string, line: number): void {
-    if (node.anchor !== undefined) this.#fault('alias', path, line, `&${node.anchor}`, 'no anchors and aliases: use extend');
-    if (node.tag !== undefined) this.#fault('tag', path, line, node.tag, 'no tags');
+  #checkProperties(node: Node, path: string): void {
+    // They stand before the node, perhaps on another line.
+    const lineOf = (mark: string) => this.counter.linePos(Math.max(0, this.text.lastIndexOf(mark, node.range?.[0]))).line;
+    const { anchor, tag } = node as { anchor?: string; tag?: string };
+    if (anchor !== undefined) this.#fault('alias', path, lineOf('&'), `&${anchor}`, 'no anchors and aliases: use extend');
+    if (tag !== undefined) this.#fault('tag', path, lineOf('!'), tag, 'no tags');
   }
 
   #line(node: unknown): number {

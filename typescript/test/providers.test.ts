@@ -91,7 +91,7 @@ providers:
 
   it('is refused for its size, its depth and its bytes', () => {
     expect(faultsOf(' '.repeat(262_145))).toEqual(['too_large  1']);
-    expect(faultsOf(`providers: {a: ${'['.repeat(15)}${']'.repeat(15)}}`)[0]).toMatch(/^too_deep providers\.a/);
+    expect(faultsOf(`providers: {a: ${'['.repeat(15)}${']'.repeat(15)}}`)[0]).toBe('too_deep  1');
     expect(faultsOf(new Uint8Array([0x0a, 0xff]))).toEqual(['syntax  2']);
   });
 
