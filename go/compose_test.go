@@ -3,6 +3,8 @@ package skidbladnir_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -147,6 +149,37 @@ func TestFallbackLeavesWhatItIsNotFor(t *testing.T) {
 	wantConfigurationError(t, err, sk.CodeRequired, "fallback.handler")
 }
 
+// GN-13: in the order they were added, after the state has changed, and free to call back.
+func TestListenersRunInOrderAfterTheChange(t *testing.T) {
+	var told []string
+	breaker := made(sk.NewCircuitBreaker(sk.CircuitBreakerOptions{FailureThreshold: sk.Set(1)}))
+	note := func(name string) sk.Listener {
+		return func(event sk.Event) {
+			told = append(told, fmt.Sprintf("%s %s %s", name, event.Type, breaker.State()))
+			if event.Type == sk.EventCircuitStateChanged && event.To == string(sk.StateOpen) && name == "second" {
+				breaker.Reset()
+			}
+		}
+	}
+	breaker.AddListener(note("first"))
+	remove := breaker.AddListener(note("second"))
+	_, _ = sk.Execute(t.Context(), breaker, boom)
+	remove()
+	remove()
+	_, _ = sk.Execute(t.Context(), breaker, boom)
+	want := []string{
+		"first call_admitted CLOSED", "second call_admitted CLOSED",
+		"first call_failed OPEN", "second call_failed OPEN",
+		"first circuit_state_changed OPEN", "second circuit_state_changed OPEN",
+		"first circuit_state_changed CLOSED", "second circuit_state_changed CLOSED",
+		"first call_admitted CLOSED", "first call_failed OPEN", "first circuit_state_changed OPEN",
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+}
+
+// GN-13
 func TestPanickingListenerChangesNothing(t *testing.T) {
 	var seen recorder
 	retry := made(sk.NewRetry(sk.RetryOptions{

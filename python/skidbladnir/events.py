@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -65,23 +66,27 @@ _log = logging.getLogger("skidbladnir")
 class Listeners:
     """An ordered list of listeners; falsy while empty, so that no event is built when nobody listens (GN-13)."""
 
-    __slots__ = ("_all",)
+    __slots__ = ("_all", "_lock")
 
     def __init__(self) -> None:
+        # Replaced whole, so that emitting needs no lock.
         self._all: tuple[Listener, ...] = ()
+        self._lock = threading.Lock()
 
     def __bool__(self) -> bool:
         return bool(self._all)
 
     def add(self, listener: Listener) -> Callable[[], None]:
-        """Adds a listener; returns what removes it again. Tuples are replaced whole, so emitting needs no lock."""
-        self._all = (*self._all, listener)
+        """Adds a listener; returns what removes it again, once."""
+        added = [listener]
+        with self._lock:
+            self._all = (*self._all, listener)
 
         def remove() -> None:
-            remaining = list(self._all)
-            if listener in remaining:
-                remaining.remove(listener)
-            self._all = tuple(remaining)
+            with self._lock:
+                if added:
+                    at = self._all.index(added.pop())
+                    self._all = self._all[:at] + self._all[at + 1 :]
 
         return remove
 

@@ -115,8 +115,11 @@ def test_removed_ones_hear_nothing_more(events: Events) -> None:
     remove, remove_again = breaker.add_listener(events), breaker.add_listener(events)
     breaker.call(lambda: 1)
     assert events.types() == ["call_admitted", "call_admitted", "call_succeeded", "call_succeeded"]
+    events.clear()
     remove()
     remove()
+    breaker.call(lambda: 1)
+    assert events.types() == ["call_admitted", "call_succeeded"]
     remove_again()
     events.clear()
     breaker.call(lambda: 1)

@@ -61,12 +61,15 @@ export class Listeners {
     return this.#all.length === 0;
   }
 
-  /** Adds a listener; returns what removes it again. */
+  /** Adds a listener; returns what removes it again, once. */
   add(listener: Listener): () => void {
     this.#all = [...this.#all, listener];
+    let added = true;
     return () => {
+      if (!added) return;
+      added = false;
       const index = this.#all.indexOf(listener);
-      if (index >= 0) this.#all = this.#all.filter((_, at) => at !== index);
+      this.#all = this.#all.filter((_, at) => at !== index);
     };
   }
 

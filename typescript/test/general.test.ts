@@ -109,6 +109,7 @@ describe('listeners (GN-13)', () => {
     const cache = new Cache({ listeners: [listener] });
     const remove = cache.addListener(listener);
     remove();
+    remove();
     await cache.execute(() => 'x', { key: 'k' });
     expect(listener).toHaveBeenCalledOnce();
   });
