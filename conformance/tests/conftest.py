@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 from click.testing import CliRunner, Result
-from conformance_support import CATALOGUE, Conformance
 
+from conformance_support import CATALOGUE, Conformance
 from skidbladnir_conformance.cli import main
 
 

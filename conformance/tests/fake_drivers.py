@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from conformance_support import CATALOGUE
 
+from conformance_support import CATALOGUE
 from skidbladnir_conformance import test_driver_pb2 as pb
 from skidbladnir_conformance.lint import lint
 from skidbladnir_conformance.paths import SPEC

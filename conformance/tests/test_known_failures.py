@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from conformance_support import Conformance, fake
 
 FIRST = "circuit_breaker/failure-is-counted"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conformance_support import Conformance
 
+from conformance_support import Conformance
 from skidbladnir_conformance.lint import lint, lint_packages, uncovered
 from skidbladnir_conformance.paths import CATALOGUE, SPEC
 from skidbladnir_conformance.spec import read_spec

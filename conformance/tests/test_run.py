@@ -10,8 +10,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from conformance_support import CATALOGUE, Conformance, fake
 
+from conformance_support import CATALOGUE, Conformance, fake
 from skidbladnir_conformance import process
 
 FIRST = "circuit_breaker/failure-is-counted"

@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from driver.script import Record
 from skidbladnir import Clock
 from skidbladnir.testing import VirtualLoop
 from skidbladnir_conformance import test_driver_pb2 as pb
-
-from driver.script import Record
 
 
 class AsyncFace:

@@ -16,11 +16,10 @@ import grpc
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "conformance")]
 
 import skidbladnir  # noqa: E402
-from skidbladnir_conformance import test_driver_pb2 as pb  # noqa: E402
-
 from driver.async_face import AsyncFace  # noqa: E402
 from driver.replay import Unsupported, replay  # noqa: E402
 from driver.sync_face import SyncFace  # noqa: E402
+from skidbladnir_conformance import test_driver_pb2 as pb  # noqa: E402
 
 SERVICE = "skidbladnir.conformance.v1.TestDriver"
 FEATURES = ("providers", "health")

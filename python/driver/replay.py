@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import skidbladnir as sk
-from skidbladnir.providers import ProviderFileError, UnknownProviderError
-from skidbladnir_conformance import test_driver_pb2 as pb
-
 from driver import subjects
 from driver.async_face import AsyncFace
 from driver.script import Record, Unsupported, milliseconds_up
 from driver.sync_face import SyncFace
+from skidbladnir.providers import ProviderFileError, UnknownProviderError
+from skidbladnir_conformance import test_driver_pb2 as pb
 
 Face = AsyncFace | SyncFace
 P = TypeVar("P")

@@ -7,11 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import skidbladnir as sk
+from driver.script import Unsupported
 from skidbladnir import providers
 from skidbladnir.matching import Pattern
 from skidbladnir_conformance import test_driver_pb2 as pb
-
-from driver.script import Unsupported
 
 Predicate = Callable[[BaseException | None, object], bool]
 

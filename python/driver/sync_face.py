@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import skidbladnir as sk
+from driver.script import Record
 from skidbladnir.testing import VirtualThreads
 from skidbladnir_conformance import test_driver_pb2 as pb
-
-from driver.script import Record
 
 
 class SyncFace:

@@ -68,7 +68,7 @@ async def main() -> None:
 
     weather = Server()
     server = await asyncio.start_server(weather.handle, "127.0.0.1")
-    url = "http://127.0.0.1:{}/".format(server.sockets[0].getsockname()[1])
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     facade = ResilienceFacade("zephyr", **scaled(presets()["zephyr"].options()), listeners=[listener])
 
     async with server, httpx.AsyncClient(trust_env=False) as client:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from policy_support import Events
 from skidbladnir.testing import VirtualLoop, VirtualThreads
 

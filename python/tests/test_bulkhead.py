@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
 from policy_support import Events
 from skidbladnir import Bulkhead, BulkheadFullError, BulkheadWaitTimeoutError, Timeout, compose
 from skidbladnir.testing import VirtualLoop, VirtualThreads

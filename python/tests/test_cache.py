@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
 from policy_support import Events, Failure, HandClock, fail
 from skidbladnir import Cache, ConfigurationError, ResilienceFacade, cancellation
 from skidbladnir.testing import VirtualLoop, VirtualThreads

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 
 import pytest
+
 from policy_support import Events
 from skidbladnir import (
     Bulkhead,

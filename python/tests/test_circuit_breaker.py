@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
 from policy_support import Failure, HandClock, fail
 from skidbladnir import (
     CircuitBreaker,

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from policy_support import Events
 from skidbladnir import CircuitBreaker, ConfigurationError, HealthStatus, ResilienceFacade, ServiceHealthMonitor
 from skidbladnir.testing import VirtualLoop, VirtualThreads

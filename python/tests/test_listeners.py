@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
+
 import skidbladnir.bulkhead
 import skidbladnir.cache
 import skidbladnir.circuit_breaker

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from policy_support import Events, Failure
 from skidbladnir.providers import (
     ProviderFileError,

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from policy_support import Failure, fail
 from skidbladnir import (
     Bulkhead,

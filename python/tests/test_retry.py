@@ -15,6 +15,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from policy_support import Events, Failure, fail
 from skidbladnir import CircuitOpenError, ConfigurationError, RejectedError, Retry
 from skidbladnir.matching import error_text

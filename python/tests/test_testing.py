@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from policy_support import Failure, fail
 from skidbladnir import Retry
 from skidbladnir.testing import VirtualLoop, VirtualThreads

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+
 from policy_support import Events, Failure
 from skidbladnir import (
     Bulkhead,

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+
 from policy_support import Events
 from skidbladnir import Bulkhead, Cache, CircuitBreaker, Fallback, ResilienceFacade, Retry, Timeout, compose
 from skidbladnir.testing import VirtualLoop
