@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import jsonschema
 import re2  # pyright: ignore[reportMissingImports]
+from jsonschema import validators
 
 from skidbladnir.circuit_breaker import ResetTimeoutBackoff
 from skidbladnir.clock import Clock
@@ -179,7 +180,7 @@ def _also_not_nan(keyword: str) -> Any:
     return checked
 
 
-_Validator = jsonschema.validators.extend(
+_Validator: Any = cast("Any", validators).extend(
     jsonschema.Draft202012Validator, {keyword: _also_not_nan(keyword) for keyword in ("minimum", "exclusiveMinimum")}
 )
 
