@@ -72,6 +72,9 @@ func runTimeout[T any](ctx context.Context, t *Timeout, inner []Policy, op Opera
 	if !d.passed() {
 		return result, err
 	}
+	if ctx.Err() != nil && isCancellation(d.ctx, err) {
+		return result, newCancelledError(ctx, t.name) // the caller gave up after the deadline (TO-6)
+	}
 	t.emitTimedOut()
 	if err == nil || !isCancellation(d.ctx, err) {
 		t.emitLate(err)
