@@ -5,6 +5,7 @@ export default defineConfig([
     entry: ['src/index.ts', 'src/providers.ts', 'src/testing.ts'],
     format: ['esm', 'cjs'],
     dts: true,
+    splitting: true, // in CommonJS too: what the entries share must be there once
     clean: true,
     target: 'es2022',
     loader: { '.yaml': 'text' },

@@ -17,10 +17,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
-import jsonschema
-import re2  # pyright: ignore[reportMissingImports]
-from jsonschema import validators
-
 from skidbladnir.circuit_breaker import ResetTimeoutBackoff
 from skidbladnir.clock import Clock
 from skidbladnir.errors import ConfigurationError, ResilienceError
@@ -28,7 +24,15 @@ from skidbladnir.events import Listener
 from skidbladnir.facade import FacadeOptions, ResilienceFacade
 from skidbladnir.matching import regex_source
 from skidbladnir.window import SlowCall, Window
-from skidbladnir.yaml_reader import Document, Fault, join, read_yaml
+
+try:
+    import jsonschema
+    import re2  # pyright: ignore[reportMissingImports]
+    from jsonschema import validators
+
+    from skidbladnir.yaml_reader import Document, Fault, join, read_yaml
+except ImportError as missing:
+    raise ImportError(f"{missing}: provider files need the extra, skidbladnir[providers]") from missing
 
 SECTIONS = ("retry", "timeout", "circuit_breaker", "bulkhead", "cache")
 _CODE_OF_KEYWORD = {

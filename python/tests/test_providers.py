@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -191,3 +193,9 @@ def test_json_file(tmp_path: Path) -> None:
     path.write_text(json.dumps({"providers": {"users": {"timeout": {"timeout_ms": 5}}}}))
     sections = load_providers(path)["users"].to_dict()
     assert sections["timeout"] == {"timeout_ms": 5}
+
+
+def test_missing_extra_is_named() -> None:
+    code = "import sys; sys.modules['jsonschema'] = None; import skidbladnir; import skidbladnir.providers"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.stderr.strip().endswith("provider files need the extra, skidbladnir[providers]")

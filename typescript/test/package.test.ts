@@ -35,6 +35,19 @@ describe('the built package', () => {
   });
 });
 
+describe.each(['module', 'commonjs'] as const)('the entries of the package as %s', (kind) => {
+  it('share their classes', async () => {
+    const load = (name: string) => (kind === 'module' ? `await import('${name}')` : `require('${name}')`);
+    const code = `
+      const { CircuitOpenError, ResilienceFacade } = ${load('skidbladnir')};
+      const facade = (${load('skidbladnir/providers')}).presets().provider('zephyr').facade();
+      facade.circuitBreaker.forceOpen();
+      const told = (error) => { console.log(facade instanceof ResilienceFacade, error instanceof CircuitOpenError); };
+      facade.execute('k', () => 'x').catch(told);`;
+    await expect(run(kind, code)).resolves.toBe('true true');
+  });
+});
+
 describe('a process (GN-15)', () => {
   it('ends after its calls, whatever is left in options with long times', async () => {
     const code = `
