@@ -160,3 +160,28 @@ func FuzzPattern(f *testing.F) {
 		wantEqual(t, "retried", isRetried(t, pattern, errors.New(message)), found)
 	})
 }
+
+// Whatever is given as a pattern: a retry is made of it, or it is refused by an error that names its place.
+func FuzzRetryableErrors(f *testing.F) {
+	for _, pattern := range []string{"ECONNRESET", "/^busy/", "/(/", "//", "/", "", "/\\C/", "/a{9999}/"} {
+		f.Add(pattern, "busy: ECONNRESET")
+	}
+	f.Fuzz(func(t *testing.T, pattern, message string) {
+		retry, err := sk.NewRetry(sk.RetryOptions{
+			MaxRetries: sk.Set(1), InitialDelay: sk.Set(time.Duration(0)), RetryableErrors: []string{pattern},
+		})
+		if err != nil {
+			wantConfigurationError(t, err, sk.CodeRegex, "retry.retryable_errors[0]")
+			return
+		}
+		attempts := 0
+		_, err = sk.Execute(t.Context(), retry, func(context.Context) (string, error) {
+			attempts++
+			return "", errors.New(message)
+		})
+		wantEqual(t, "the error's text", err.Error(), message)
+		if isPlain := !strings.HasPrefix(pattern, "/"); isPlain && strings.Contains(message, pattern) {
+			wantEqual(t, "attempts", attempts, 2)
+		}
+	})
+}
