@@ -210,6 +210,11 @@ func isRejection(err error) bool {
 	return false
 }
 
+// callerGaveUp tells whether nobody waits for the call any more, though it may have ended by another error (RT-9, FB-2).
+func callerGaveUp(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || isCancellation(ctx, err)
+}
+
 // isCancellation tells whether a call with this context ended because its caller gave up (GN-5).
 func isCancellation(ctx context.Context, err error) bool {
 	if errors.Is(err, ErrCancelled) {

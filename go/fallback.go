@@ -44,7 +44,7 @@ func NewFallback[T any](options FallbackOptions[T]) (*Fallback[T], error) {
 
 func runFallback[T any](ctx context.Context, f *Fallback[T], inner []Policy, op Operation[T]) (T, error) {
 	result, err := run(ctx, inner, op)
-	if err == nil || (f.when != nil && !isCancellation(ctx, err) && !f.when(err)) {
+	if err == nil || (f.when != nil && !callerGaveUp(ctx, err) && !f.when(err)) {
 		return result, err
 	}
 	return answer(ctx, &f.policy, f.handler, result, err)
@@ -53,7 +53,7 @@ func runFallback[T any](ctx context.Context, f *Fallback[T], inner []Policy, op 
 // answer lets a handler answer in place of a failure. An error of its own unwraps to both (FB-3), but for one that wraps
 // the first already.
 func answer[T any](ctx context.Context, p *policy, handler Handler[T], result T, err error) (T, error) {
-	if err == nil || isCancellation(ctx, err) {
+	if err == nil || callerGaveUp(ctx, err) {
 		return result, err
 	}
 	if p.listeners.any() {

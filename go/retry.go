@@ -152,7 +152,7 @@ func (r *Retry) begin() course {
 func (c *course) next(ctx context.Context, err error) (delay time.Duration, again bool) {
 	c.attempt++
 	r := c.retry
-	if ctx.Err() != nil || isCancellation(ctx, err) || !r.retries(err) {
+	if callerGaveUp(ctx, err) || !r.retries(err) {
 		return 0, false
 	}
 	if c.attempt > r.maxRetries {

@@ -90,6 +90,8 @@ class Driver:
 
     async def replay(self, traces: Sequence[Trace]) -> None:
         """Replays traces. Whatever the driver does, this returns: a crash or a hang costs a trace, not the run."""
+        if self._channel is None:
+            await self.open()  # it broke on the last trace of an earlier replay
         if self.column.problem:
             return
         left = []

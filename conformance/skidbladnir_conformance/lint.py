@@ -6,12 +6,11 @@ import difflib
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.json_format import ParseError
-
-from skidbladnir_conformance.lint_trace import trace_faults
+from skidbladnir_conformance.lint_trace import EXPECTS_NOTHING, trace_faults
 from skidbladnir_conformance.paths import SCHEMA
 from skidbladnir_conformance.spec import Spec
 from skidbladnir_conformance.trace import Trace, make_trace
@@ -50,12 +49,20 @@ def lint(catalogue: Path, spec: Spec) -> tuple[list[Trace], list[Fault]]:
             if not found:
                 try:
                     traces.append(make_trace(file, document.line((index,)), raw))
-                except (ParseError, ValueError) as error:
+                except (TypeError, ValueError) as error:
                     found = [document.fault((index,), f"{raw['id']}: the protocol cannot carry it: {error}")]
                 else:
                     places[raw["id"]] = traces[-1].place
             faults += found
     return traces, sorted(faults)
+
+
+def makes_sense(raw: dict[str, Any], spec: Spec) -> bool:
+    """Whether a trace without expectations could stand in a catalogue once it had some."""
+    if next(_validator().iter_errors(raw), None) is not None:
+        return False
+    folder = raw["id"].partition("/")[0]
+    return all(what == EXPECTS_NOTHING for _, what in trace_faults(raw, spec, folder))
 
 
 def uncovered(traces: list[Trace], spec: Spec) -> list[Fault]:
@@ -79,6 +86,7 @@ def lint_packages(root: Path, spec: Spec) -> list[Fault]:
     return faults
 
 
+@cache
 def _validator() -> Any:
     import jsonschema
 

@@ -13,6 +13,7 @@ from skidbladnir_conformance.yaml_nodes import Path_
 
 Found = Iterator[tuple[Path_, str]]
 
+EXPECTS_NOTHING = "expects nothing"
 CODES = ("circuit_open", "bulkhead_full", "bulkhead_wait_timeout", "timeout", "cancelled", "operation")
 STATE_FIELDS = {
     "circuit_breaker": frozenset(pb.CircuitBreakerState.DESCRIPTOR.fields_by_name),
@@ -171,7 +172,7 @@ def _vacuous(raw: dict[str, Any]) -> Found:
         return
     expecting = [step for step in raw["steps"] if "expect" in step]
     if not expecting:
-        yield ("steps",), "expects nothing"
+        yield ("steps",), EXPECTS_NOTHING
     elif all(_only_begins(step) for step in expecting):
         yield ("steps",), "vacuous: all it expects is that calls are pending when they begin"
 

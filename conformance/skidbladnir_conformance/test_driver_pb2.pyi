@@ -379,16 +379,18 @@ class Error(_message.Message):
     def __init__(self, message: _Optional[str] = ..., os_code: _Optional[str] = ..., http_status: _Optional[int] = ..., retry_after_ms: _Optional[int] = ..., cause: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...
 
 class Observation(_message.Message):
-    __slots__ = ("faults", "steps", "effective_json", "leftovers")
+    __slots__ = ("faults", "steps", "effective_json", "leftovers", "tied_ms")
     FAULTS_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     EFFECTIVE_JSON_FIELD_NUMBER: _ClassVar[int]
     LEFTOVERS_FIELD_NUMBER: _ClassVar[int]
+    TIED_MS_FIELD_NUMBER: _ClassVar[int]
     faults: _containers.RepeatedCompositeFieldContainer[Fault]
     steps: _containers.RepeatedCompositeFieldContainer[StepObservation]
     effective_json: str
     leftovers: int
-    def __init__(self, faults: _Optional[_Iterable[_Union[Fault, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[StepObservation, _Mapping]]] = ..., effective_json: _Optional[str] = ..., leftovers: _Optional[int] = ...) -> None: ...
+    tied_ms: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, faults: _Optional[_Iterable[_Union[Fault, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[StepObservation, _Mapping]]] = ..., effective_json: _Optional[str] = ..., leftovers: _Optional[int] = ..., tied_ms: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Fault(_message.Message):
     __slots__ = ("code", "path", "line", "message")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import fnmatch
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from google.protobuf.json_format import ParseDict
 
 from skidbladnir_conformance import test_driver_pb2 as pb
 from skidbladnir_conformance.yaml_nodes import shown
@@ -78,13 +75,15 @@ def make_trace(file: Path, line: int, raw: dict[str, Any]) -> Trace:
     """A trace that the lint has passed.
 
     Raises:
-        ParseError, ValueError: for a number that the protocol cannot carry.
+        TypeError, ValueError: for a number that the protocol cannot carry.
     """
     steps = raw.get("steps", [])
-    message = pb.Trace(id=raw["id"], random=raw.get("random", []))
-    ParseDict(_subject(raw["subject"]), message.subject)
-    for step in steps:
-        ParseDict(_step(step), message.steps.add())
+    message = pb.Trace(
+        id=raw["id"],
+        random=raw.get("random", []),
+        subject=_subject(raw["subject"]),
+        steps=[_step(step) for step in steps],
+    )
     return Trace(
         id=raw["id"],
         file=file,
@@ -222,5 +221,5 @@ def _file(body: dict[str, Any]) -> dict[str, Any]:
         repeat = body["repeat"]
         data = "".join(part["text"] * part["times"] for part in repeat).encode()
     if data is not None:
-        result["file"] = base64.b64encode(data).decode()
+        result["file"] = data
     return result

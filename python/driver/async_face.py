@@ -12,11 +12,30 @@ from skidbladnir.testing import VirtualLoop
 from skidbladnir_conformance import test_driver_pb2 as pb
 
 
+LONG_NS = 10**15
+"""A loop that has run for so long is not used again: asyncio's time is a float, which grows coarse."""
+
+
+class _Loop(VirtualLoop):
+    """Notes the instants at which more than one timer is due."""
+
+    def __init__(self) -> None:
+        self.ties: list[int] = []
+        super().__init__()
+
+    def idle(self, timeout: float | None) -> None:
+        before = self.now()
+        super().idle(timeout)
+        now = self.now()
+        if now > before and sum(not timer.cancelled() and round(timer.when() * 1e9) == now for timer in self._timers) > 1:
+            self.ties.append(now)
+
+
 class AsyncFace:
     """Runs the calls of one trace after another in a virtual event loop."""
 
     def __init__(self) -> None:
-        self._loop = VirtualLoop()
+        self._loop = _Loop()
         self._began = 0
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._operations: set[object] = set()
@@ -32,12 +51,17 @@ class AsyncFace:
 
     def begin(self) -> None:
         self._began = self._loop.now()
+        self._loop.ties.clear()
         self._tasks = {}
         # A new set for each trace: operations that outlive theirs must not count in the next.
         self._operations = set()
 
     def now(self) -> int:
         return (self._loop.now() - self._began) // 1_000_000
+
+    def ties(self) -> list[int]:
+        """Milliseconds at which more than one timer was due."""
+        return [(at - self._began) // 1_000_000 for at in self._loop.ties]
 
     def settle(self) -> None:
         self._loop.settle()
@@ -137,9 +161,9 @@ class AsyncFace:
         """Timers and tasks that are left; a loop that has any is not used again."""
         tasks = asyncio.all_tasks(self._loop)
         count = 0 if self.running else len(tasks) + self._loop.armed_timers()
-        if tasks or count:
+        if tasks or count or self._loop.now() > LONG_NS:
             self.close()
-            self._loop = VirtualLoop()
+            self._loop = _Loop()
         return count
 
     def close(self) -> None:

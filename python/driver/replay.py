@@ -40,6 +40,7 @@ def replay(trace: pb.Trace, face: Face) -> pb.Observation:
         run.perform(step)
         face.settle()
         observation.steps.append(run.observe())
+    observation.tied_ms.extend(face.ties())
     observation.leftovers = 0 if run.monitoring else face.leftovers()
     return observation
 

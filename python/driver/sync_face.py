@@ -30,6 +30,10 @@ class SyncFace:
     def now(self) -> int:
         return (self._threads.now() - self._began) // 1_000_000
 
+    def ties(self) -> list[int]:
+        """It does not tell; the async face does."""
+        return []
+
     def settle(self) -> None:
         self._threads.settle()
 

@@ -187,8 +187,19 @@ def park(clock: Clock, waiter: Waiter, until: int | None) -> bool:
     return waiter.wait(until) if signal is None else signal.park(waiter, until)
 
 
+def caller_gave_up() -> bool:
+    """Whether the calling thread's operation has been told to end."""
+    signal = _signal.get()
+    return signal is not None and signal.cancelled
+
+
+def task_gave_up() -> bool:
+    """Whether the running task has been told to end, even if its operation made something else of that (RT-9, FB-2)."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 def check_cancelled(policy: str) -> None:
     """Raises CallCancelledError when the calling thread's operation has been told to end."""
-    signal = _signal.get()
-    if signal is not None and signal.cancelled:
+    if caller_gave_up():
         raise CallCancelledError(policy)

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, cast
 
-from skidbladnir.clock import Clock
+from skidbladnir.clock import Clock, caller_gave_up, task_gave_up
 from skidbladnir.errors import CallCancelledError
 from skidbladnir.events import Event, Listener
 from skidbladnir.policy import AsyncOperation, Key, Operation, Policy, T
@@ -49,6 +49,8 @@ class Fallback(Policy):
         try:
             return await operation()
         except Exception as error:
+            if task_gave_up():
+                raise
             self._check(error)
             try:
                 answer = handler(error)
@@ -61,6 +63,8 @@ class Fallback(Policy):
         try:
             return operation()
         except Exception as error:
+            if caller_gave_up():
+                raise
             self._check(error)
             try:
                 return cast("T", handler(error))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
-from skidbladnir.clock import Clock, cancellation, check_cancelled, park
+from skidbladnir.clock import Clock, caller_gave_up, check_cancelled, park, task_gave_up
 from skidbladnir.errors import CallCancelledError, ConfigurationError, RejectedError
 from skidbladnir.events import Event, Listener
 from skidbladnir.matching import Compile, Matcher, Pattern, retry_after_hint
@@ -118,9 +118,7 @@ class Retry(Policy):
             try:
                 return await operation()
             except Exception as error:
-                # A cancellation that the operation swallowed still means that the caller has given up (RT-9).
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
+                if task_gave_up():
                     raise
                 course = course or _Course(self, began)
                 delay = course.next_delay(error)
@@ -136,8 +134,7 @@ class Retry(Policy):
             try:
                 return operation()
             except Exception as error:
-                signal = cancellation()
-                if signal is not None and signal.cancelled:
+                if caller_gave_up():
                     raise
                 course = course or _Course(self, began)
                 delay = course.next_delay(error)

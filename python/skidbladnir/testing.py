@@ -78,7 +78,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """The loop has nothing to run before ``timeout`` seconds: go on to the next timer, or stop."""
         due = None if timeout is None else self._now + round(timeout * NS_PER_S)
         if due is not None and due <= self._target:
-            self._now = due
+            self._now = max(due, self._now + 1)  # after months, asyncio's floating-point time is coarser than this
         else:
             self._now = self._target
             self.stop()

@@ -57,9 +57,9 @@ export class Stage {
   }
 
   /** A fallback's handler. */
-  handler(script: Script): () => Promise<string | undefined> {
+  handler(script: Script): (error: unknown, context: OperationContext) => Promise<string | undefined> {
     const operation = this.operation(new Record('handler'), [script]);
-    return () => operation({ signal: new AbortController().signal });
+    return (_, context) => operation(context);
   }
 
   async #perform(record: Record, script: Script, signal: AbortSignal): Promise<string | undefined> {

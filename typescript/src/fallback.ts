@@ -1,10 +1,11 @@
 /** Fallback: another answer when an operation fails (FB). */
 
-import { isCancellation, type Call, type Operation } from './call.js';
+import { isCancellation, type Call, type Operation, type OperationContext } from './call.js';
 import { known } from './options.js';
 import { POLICY_OPTIONS, Policy, type PolicyOptions } from './policy.js';
 
-export type FallbackHandler<T = unknown> = (error: unknown) => T | PromiseLike<T>;
+/** Receives the error, and the signal of a caller who may give up meanwhile. */
+export type FallbackHandler<T = unknown> = (error: unknown, context: OperationContext) => T | PromiseLike<T>;
 
 export interface FallbackOptions extends PolicyOptions {
   /** An error for which it is false passes through untouched. */
@@ -37,12 +38,12 @@ export class Fallback extends Policy {
     try {
       return await operation(call);
     } catch (error) {
-      if (isCancellation(error, call) || this.#when?.(error) === false) throw error;
+      if (call.aborted || isCancellation(error, call) || this.#when?.(error) === false) throw error;
       this.listeners.emit({ type: 'fallback_used', policy: this.name, error });
       try {
-        return await handler(error);
+        return await handler(error, call);
       } catch (second) {
-        setCause(second, error);
+        if (!isCancellation(second, call)) setCause(second, error);
         throw second;
       }
     }

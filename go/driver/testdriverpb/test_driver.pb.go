@@ -2553,7 +2553,10 @@ type Observation struct {
 	EffectiveJson *string `protobuf:"bytes,3,opt,name=effective_json,json=effectiveJson,proto3,oneof" json:"effective_json,omitempty"`
 	// Counted when the trace is over: timers, tasks, threads and listeners on callers' signals that the package left behind.
 	// 0 where operations still run or a monitor has not been stopped.
-	Leftovers     uint32 `protobuf:"varint,4,opt,name=leftovers,proto3" json:"leftovers,omitempty"`
+	Leftovers uint32 `protobuf:"varint,4,opt,name=leftovers,proto3" json:"leftovers,omitempty"`
+	// Instants at which more than one timer was due, so that what followed has no order (GN-2). Optional: without it, such
+	// traces are not told apart when differences are explored.
+	TiedMs        []int64 `protobuf:"varint,5,rep,packed,name=tied_ms,json=tiedMs,proto3" json:"tied_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2614,6 +2617,13 @@ func (x *Observation) GetLeftovers() uint32 {
 		return x.Leftovers
 	}
 	return 0
+}
+
+func (x *Observation) GetTiedMs() []int64 {
+	if x != nil {
+		return x.TiedMs
+	}
+	return nil
 }
 
 type Fault struct {
@@ -3923,12 +3933,13 @@ const file_skidbladnir_conformance_v1_test_driver_proto_rawDesc = "" +
 	"\n" +
 	"\b_os_codeB\x0e\n" +
 	"\f_http_statusB\x11\n" +
-	"\x0f_retry_after_ms\"\xe8\x01\n" +
+	"\x0f_retry_after_ms\"\x81\x02\n" +
 	"\vObservation\x129\n" +
 	"\x06faults\x18\x01 \x03(\v2!.skidbladnir.conformance.v1.FaultR\x06faults\x12A\n" +
 	"\x05steps\x18\x02 \x03(\v2+.skidbladnir.conformance.v1.StepObservationR\x05steps\x12*\n" +
 	"\x0eeffective_json\x18\x03 \x01(\tH\x00R\reffectiveJson\x88\x01\x01\x12\x1c\n" +
-	"\tleftovers\x18\x04 \x01(\rR\tleftoversB\x11\n" +
+	"\tleftovers\x18\x04 \x01(\rR\tleftovers\x12\x17\n" +
+	"\atied_ms\x18\x05 \x03(\x03R\x06tiedMsB\x11\n" +
 	"\x0f_effective_json\"]\n" +
 	"\x05Fault\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +

@@ -1,0 +1,197 @@
+"""Replays random traces in all drivers at once, and looks for differences and broken invariants."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from skidbladnir_conformance import test_driver_pb2 as pb
+from skidbladnir_conformance.driver import Driver
+from skidbladnir_conformance.fuzz.generate import KINDS, Document, make_document
+from skidbladnir_conformance.fuzz.invariants import broken_invariants
+from skidbladnir_conformance.fuzz.shrink import shrink
+from skidbladnir_conformance.judge import Answer
+from skidbladnir_conformance.lint import makes_sense
+from skidbladnir_conformance.observation import normalised
+from skidbladnir_conformance.paths import SPEC
+from skidbladnir_conformance.process import DriverError, DriverSpec
+from skidbladnir_conformance.spec import read_spec
+from skidbladnir_conformance.trace import Trace, make_trace
+
+BATCH = 200
+NOWHERE = Path("fuzz")
+
+
+@dataclass
+class Finding:
+    """A trace that languages see differently, or that breaks an invariant; made as small as it could be."""
+
+    document: Document
+    reason: str
+    seed: int
+    number: int
+
+
+@dataclass
+class Statistics:
+    """What was explored. ``seen`` counts the traces in which something occurred at least once."""
+
+    traces: int = 0
+    tied: int = 0
+    seconds: float = 0.0
+    kinds: Counter[str] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def rate(self) -> float:
+        """Traces a second, each counted once however many drivers replay it."""
+        return self.traces / self.seconds if self.seconds else 0.0
+
+
+class Explorer:
+    """Drivers that stay up from trace to trace. To be used by ``async with``."""
+
+    def __init__(self, specs: Sequence[DriverSpec], timeout: float) -> None:
+        self._drivers = [Driver(spec, timeout, lambda spec: None) for spec in specs]
+        self._spec = read_spec(SPEC)
+        self.statistics = Statistics()
+
+    async def __aenter__(self) -> Explorer:
+        await asyncio.gather(*(driver.open() for driver in self._drivers))
+        problems = [f"{driver.column.language}: {driver.column.problem}" for driver in self._drivers if driver.column.problem]
+        if problems:
+            await self.__aexit__()
+            raise DriverError("; ".join(problems))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(*(driver.kill() for driver in self._drivers))
+
+    @property
+    def languages(self) -> list[str]:
+        return [driver.column.language for driver in self._drivers]
+
+    async def explore(
+        self,
+        seed: int,
+        kinds: Sequence[str] = KINDS,
+        *,
+        traces: int | None = None,
+        seconds: float | None = None,
+        most_findings: int = 1,
+        on_progress: Callable[[Statistics], None] = lambda statistics: None,
+    ) -> list[Finding]:
+        """Traces 0, 1, 2, ... of a seed, until there are so many, or so long, or so much is found."""
+        findings: list[Finding] = []
+        began = time.monotonic()
+        numbers: Iterator[int] = count() if traces is None else iter(range(traces))
+        batch = _batch(seed, numbers, kinds)
+        while batch and len(findings) < most_findings:
+            replay = asyncio.create_task(self._replay([trace for _, _, trace in batch]))
+            # While the drivers work, the next batch is made.
+            upcoming = await asyncio.to_thread(_batch, seed, numbers, kinds)
+            answers = await replay
+            self.statistics.traces += len(batch)
+            self.statistics.seconds = time.monotonic() - began
+            for number, document, trace in batch:
+                seen = {language: found[trace.id] for language, found in answers.items()}
+                reason = self._judge(trace, document, seen)
+                if reason is not None and len(findings) < most_findings:
+                    smaller = await shrink(document, lambda smaller, why=reason: self._still(smaller, why))  # type: ignore[misc]
+                    findings.append(Finding(smaller, reason, seed, number))
+            on_progress(self.statistics)
+            batch = [] if seconds is not None and self.statistics.seconds >= seconds else upcoming
+        return findings
+
+    async def observe(self, document: Document) -> dict[str, Answer | None]:
+        """What each language sees of one trace."""
+        trace = make_trace(NOWHERE, 1, document)
+        answers = await self._replay([trace])
+        return {language: found[trace.id] for language, found in answers.items()}
+
+    async def _replay(self, traces: list[Trace]) -> dict[str, dict[str, Answer | None]]:
+        for driver in self._drivers:
+            driver.column.answers = {}
+        await asyncio.gather(*(driver.replay(traces) for driver in self._drivers))
+        return {driver.column.language: driver.column.answers for driver in self._drivers}
+
+    def _judge(self, trace: Trace, document: Document, answers: dict[str, Answer | None]) -> str | None:
+        reason, reference = judge(trace, document, answers)
+        statistics = self.statistics
+        if reference is not None and reference.tied_ms:
+            statistics.tied += 1
+            return None
+        statistics.kinds[trace.pattern] += 1
+        if reference is not None:
+            statistics.seen.update(set(_happenings(reference)))
+        return reason
+
+    async def _still(self, document: Document, reason: str) -> bool:
+        if not makes_sense(document, self._spec):
+            return False
+        trace = make_trace(NOWHERE, 1, document)
+        answers = await self.observe(document)
+        found, reference = judge(trace, document, answers)
+        return found == reason and not (reference is not None and (reference.tied_ms or reference.faults))
+
+
+def judge(trace: Trace, document: Document, answers: dict[str, Answer | None]) -> tuple[str | None, pb.Observation | None]:
+    """What is wrong with the answers, if anything is, and the observation that stands for all."""
+    reference: pb.Observation | None = None
+    alike: dict[tuple[bytes, ...], list[str]] = {}
+    for language, answer in answers.items():
+        if isinstance(answer, str):
+            return f"{language}: {answer.partition(':')[0]}", None
+        if answer is not None:
+            reference = reference or answer
+            alike.setdefault(normalised(answer, free_order=False), []).append(language)
+            if answer.leftovers:
+                return f"{language}: something is left behind", reference
+    if reference is None:
+        return "no driver has the features", None
+    if len(alike) > 1 and (_is_plain(reference) or _differ_freely(answers.values())):
+        return "seen differently: " + " | ".join(", ".join(group) for group in alike.values()), reference
+    broken = next(broken_invariants(document, reference), None)
+    return (None if broken is None else f"invariant: {broken}"), reference
+
+
+def _differ_freely(answers: Iterable[Answer | None]) -> bool:
+    """Whether they differ even when the order of events of one instant does not count."""
+    seen = {normalised(answer, free_order=True) for answer in answers if isinstance(answer, pb.Observation)}
+    return len(seen) > 1
+
+
+def _is_plain(observation: pb.Observation) -> bool:
+    """Whether no two calls did anything at one instant: then the order of all events is fixed (EV-2, EV-3)."""
+    if not observation.steps:
+        return True
+    used: set[int] = set()
+    for call in observation.steps[-1].calls:
+        instants = {*call.starts_ms, *call.signals_ms}
+        if call.HasField("ended_ms"):
+            instants.add(call.ended_ms)
+        if used & instants:
+            return False
+        used |= instants
+    return True
+
+
+def _happenings(observation: pb.Observation) -> Iterator[str]:
+    for step in observation.steps:
+        for event in step.events:
+            yield f"{event.type} {event.to}" if event.to else event.type
+    for call in observation.steps[-1].calls if observation.steps else ():
+        yield "end: " + (call.error.code if call.HasField("error") else call.WhichOneof("end") or "none")
+
+
+def _batch(seed: int, numbers: Iterator[int], kinds: Sequence[str]) -> list[tuple[int, Document, Trace]]:
+    batch = []
+    for number, _ in zip(numbers, range(BATCH), strict=False):
+        document = make_document(seed, number, tuple(kinds))
+        batch.append((number, document, make_trace(NOWHERE, 1, document)))
+    return batch
