@@ -178,14 +178,12 @@ func (e *CancelledError) Is(target error) bool { return target == ErrCancelled }
 // Unwrap is the cause of the caller's context.
 func (e *CancelledError) Unwrap() error { return e.cause }
 
-// FallbackError says that a fallback's handler failed too (FB-3).
+// FallbackError is the error of a fallback's handler, with the one that it was given (FB-3). Its message is the handler's.
 type FallbackError struct {
 	handler, first error
 }
 
-func (e *FallbackError) Error() string {
-	return fmt.Sprintf("%v (fallback for: %v)", e.handler, e.first)
-}
+func (e *FallbackError) Error() string { return e.handler.Error() }
 
 // Unwrap gives the handler's error, then the error that it was given.
 func (e *FallbackError) Unwrap() []error { return []error{e.handler, e.first} }

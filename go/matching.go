@@ -59,20 +59,21 @@ func (m *matcher) matches(err error) bool {
 	return false
 }
 
-// errorText is what patterns are matched against (RT-7): the error's message; then of it and of every error it wraps,
-// the type's name, the symbolic code of a system error, and the HTTP status from a method StatusCode() int.
+// errorText is what patterns are matched against (RT-7): the error's message; the names of its type and of those it
+// wraps; then the symbolic codes of system errors among them, and HTTP statuses from a method StatusCode() int.
 func errorText(err error) string {
 	lines := []string{err.Error()}
+	var carried []string
 	walk(err, func(each error) {
 		lines = append(lines, fmt.Sprintf("%T", each))
-		lines = append(lines, osCodes(each)...)
+		carried = append(carried, osCodes(each)...)
 		if carrier, ok := each.(interface{ StatusCode() int }); ok {
 			if status := carrier.StatusCode(); status != 0 {
-				lines = append(lines, fmt.Sprintf("%d %s", status, reasonPhrases[status]))
+				carried = append(carried, fmt.Sprintf("%d %s", status, reasonPhrases[status]))
 			}
 		}
 	})
-	return strings.Join(lines, "\n")
+	return strings.Join(append(lines, carried...), "\n")
 }
 
 // retryAfterHint is how long an error asks to wait, by a method RetryAfter() time.Duration of it or of an error that it
@@ -89,12 +90,14 @@ func retryAfterHint(err error) (hint time.Duration) {
 	return hint
 }
 
-// walk visits an error and every error it wraps.
+// walk visits an error and every error it wraps, a FallbackError itself left out.
 func walk(err error, visit func(error)) {
 	if err == nil {
 		return
 	}
-	visit(err)
+	if _, ok := err.(*FallbackError); !ok {
+		visit(err)
+	}
 	switch wrapper := err.(type) {
 	case interface{ Unwrap() error }:
 		walk(wrapper.Unwrap(), visit)

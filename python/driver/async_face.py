@@ -127,12 +127,14 @@ class AsyncFace:
 
     async def _perform(self, record: Record, script: pb.Script) -> Any:
         end = None if script.WhichOneof("end") == "never" else self._loop.now() + script.after_ms * 1_000_000
+        heard = False
         while end is None or self._loop.now() < end:
             try:
                 await self._sleep(end)
             except asyncio.CancelledError:
-                if not record.signals or record.signals[-1] < record.starts[-1]:
+                if not heard:
                     record.signals.append(self.now())
+                heard = True
                 reaction = script.on_cancel.WhichOneof("reaction")
                 if reaction == "ignore":
                     continue

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
+from skidbladnir.bulkhead import current_hold
 from skidbladnir.clock import (
     CancelSignal,
     Clock,
@@ -288,6 +289,7 @@ class Cache(Policy):
         return value
 
     async def _refresh(self, flight: Flight, operation: AsyncOperation[object]) -> None:
+        current_hold.set(None)  # the slot of a bulkhead around is the caller's
         try:
             value = await operation()
         except Exception as error:
@@ -310,6 +312,7 @@ class Cache(Policy):
         )
 
     def _refresh_sync(self, flight: Flight, operation: Operation[object]) -> None:
+        current_hold.set(None)  # the slot of a bulkhead around is the caller's
         try:
             value = operation()
         except CallCancelledError:

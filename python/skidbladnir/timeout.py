@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Generic, Literal, cast
 
 from skidbladnir.bulkhead import Hold, current_hold
-from skidbladnir.clock import CancelSignal, Clock, Waiter, cancellation, park, run_with_signal
+from skidbladnir.clock import CancelSignal, Clock, Waiter, caller_gave_up, cancellation, park, run_with_signal
 from skidbladnir.errors import CallCancelledError, CallTimeoutError
 from skidbladnir.events import Event, Listener
 from skidbladnir.options import NS_PER_MS, NS_PER_S, Duration, nanoseconds, word
@@ -16,6 +17,12 @@ from skidbladnir.policy import AsyncOperation, Key, Operation, Policy, T
 
 TimeoutMode = Literal["cancel", "abandon"]
 MODES: tuple[TimeoutMode, ...] = ("cancel", "abandon")
+
+
+# asyncio counts all cancellations of a task together. To tell a caller's from those of timeouts inside, each timed call has
+# a number, inside greater than outside, and those whose deadline has passed are noted here until they have ended.
+_numbers = itertools.count()
+_fired: dict[asyncio.Task[Any], list[int]] = {}
 
 
 class Timeout(Policy):
@@ -67,13 +74,16 @@ class Timeout(Policy):
     async def _run_cancelling(self, operation: AsyncOperation[T]) -> T:
         task = cast("asyncio.Task[object]", asyncio.current_task())
         cancels_before = task.cancelling()
+        number = next(_numbers)
         fired = False
 
         def at_deadline() -> None:
             nonlocal fired
+            by_timeouts_inside = sum(each > number for each in _fired.get(task, ()))
             # A caller that has given up first gets what the operation makes of that (TO-6).
-            if task.cancelling() == cancels_before:
+            if task.cancelling() - by_timeouts_inside == cancels_before:
                 fired = True
+                _fired.setdefault(task, []).append(number)
                 task.cancel()
 
         deadline = self._clock.now() + self._timeout
@@ -88,6 +98,9 @@ class Timeout(Policy):
         cancelled_by_caller = task.cancelling() > cancels_before + fired
         if fired:
             task.uncancel()
+            _fired[task].remove(number)
+            if not _fired[task]:
+                del _fired[task]
         # A loop that was blocked may not have run the timer.
         late = fired or (not cancelled_by_caller and self._clock.now() >= deadline)
         if isinstance(error, asyncio.CancelledError):
@@ -144,7 +157,7 @@ class Timeout(Policy):
         try:
             result = run_with_signal(signal, operation)
         except CallCancelledError:
-            if self._is_late(deadline, outer):
+            if self._is_late(deadline, outer) and not caller_gave_up():
                 raise self._timed_out() from None
             raise
         except Exception as error:

@@ -6,6 +6,7 @@ from a seed and its number alone, so that it can be made again.
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable
 from typing import Any
@@ -72,7 +73,7 @@ class _Maker:
         if any("cancel" in step or step.get("call", {}).get("cancelled") for step in steps):
             document["needs"] = ["cancel"]
         if self._jitters:
-            document["random"] = [round(self._random.random(), 3) for _ in range(RANDOM_NUMBERS)]
+            document["random"] = [self._random.randrange(1000) / 1000 for _ in range(RANDOM_NUMBERS)]
         return document
 
     # ---- choices ----
@@ -224,7 +225,10 @@ class _Maker:
         return options
 
     def _fallback(self) -> Document:
-        options: Document = {"handler": self._script(endless=False)}
+        handler = self._script(endless=False)
+        if isinstance(handler.get("error"), dict):
+            handler["error"].pop("cause", None)  # its cause is the first error, where a language has but one for an error
+        options: Document = {"handler": handler}
         if self._maybe(0.3):
             options["when"] = {"errors": ["bad", "busy"]}
         return options
@@ -289,4 +293,4 @@ class _Maker:
             return {"ok": self._random.choice(VALUES)}
         if self._maybe(0.15):
             return {"error": {"message": "slow down", "retry_after_ms": self._ms(0, 3000)}}
-        return {"error": self._random.choice(ERRORS)}
+        return {"error": copy.deepcopy(self._random.choice(ERRORS))}

@@ -9,6 +9,8 @@ from typing import Any
 from skidbladnir_conformance.fuzz.generate import Document
 
 MOST_TRIES = 600
+# What has another default in each language, or makes no sense without.
+KEPT = ("mode", "id", "kind")
 
 
 async def shrink(document: Document, still_shows: Callable[[Document], Awaitable[bool]]) -> Document:
@@ -62,6 +64,10 @@ def _with_steps(document: Document, steps: list[Document]) -> Document:
 
 
 def _simpler_subject(document: Document) -> Iterator[Document]:
+    facade = document["subject"].get("facade", {})
+    for section in facade:
+        if facade[section] is not None:
+            yield {**document, "subject": {"facade": {**facade, section: None}}}
     compose = document["subject"].get("compose")
     if compose is None:
         return
@@ -80,7 +86,8 @@ def _paths(value: Any, path: Path) -> Iterator[Path]:
     """Everything in a value that may be left out, the outer before the inner."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
-        yield (*path, key)
+        if key not in KEPT and (*path, key) != ("subject", "facade", "timeout"):
+            yield (*path, key)
         yield from _paths(inner, (*path, key))
 
 

@@ -1,0 +1,59 @@
+"""How much of the order of things a trace leaves open (GN-2, EV-3)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from skidbladnir_conformance import test_driver_pb2 as pb
+from skidbladnir_conformance.fuzz.generate import Document
+
+# Refreshes and abandoned operations go on beside the calls.
+BACKGROUND = ("cache_stale_hit", "cache_refreshed", "cache_refresh_failed", "call_abandoned", "late_outcome")
+
+
+def is_sequential(seen: pb.Observation) -> bool:
+    """Whether nothing happened beside anything else, so that the order of all events is fixed (EV-2)."""
+    known: set[str] = set()
+    pending: set[str] = set()
+    for step in seen.steps:
+        new = {call.id for call in step.calls} - known
+        if new and pending:
+            return False
+        known |= new
+        pending = {call.id for call in step.calls if call.HasField("pending")}
+        if any(event.type in BACKGROUND for event in step.events):
+            return False
+    return True
+
+
+def is_crowded(document: Document, seen: pb.Observation) -> bool:
+    """Whether calls met at one instant where nothing says who comes first.
+
+    Those who waited for one fetch go on together when it ends; and an operation that was abandoned ends beside its call.
+    Where a slot is handed over, on the other hand, the order is fixed (BH-3).
+    """
+    if not seen.steps:
+        return False
+    subject = str(document["subject"])
+    calls = seen.steps[-1].calls
+    at_work: dict[int, set[str]] = defaultdict(set)
+    for call in calls:
+        for at in (*call.starts_ms, *call.signals_ms, *([call.ended_ms] if call.HasField("ended_ms") else [])):
+            at_work[at].add(call.id)
+    ends = {call.ended_ms for call in calls if call.HasField("ended_ms")}
+    signals = {at for call in calls for at in call.signals_ms}
+    caches, abandons = "'cache'" in subject or "facade" in subject, "abandon" in subject
+    if caches and (_together(seen) or any(len(at_work[at]) > 1 for at in ends) or (abandons and signals)):
+        return True
+    return abandons and any(len(at_work[at]) > 1 for at in signals)
+
+
+def _together(seen: pb.Observation) -> bool:
+    """Whether two calls failed, or asked the cache, at one instant."""
+    kinds = Counter(
+        (event.type, event.policy, event.at_ms)
+        for step in seen.steps
+        for event in step.events
+        if event.type in ("cache_miss", "retry_scheduled", "retry_exhausted")
+    )
+    return any(count > 1 for count in kinds.values())
