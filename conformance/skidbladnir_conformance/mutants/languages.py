@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from abc import ABC, abstractmethod
@@ -116,4 +117,28 @@ class Switched(Language):
         return [DriverSpec(self.name, self.command, directory=self.root, environment=environment)]
 
 
-LANGUAGES: dict[str, type[Language]] = {language.name: language for language in (Python,)}
+class TypeScript(Switched):
+    """Stryker's instrumenter writes the sources with all mutants in them; they are bundled with the driver as it is."""
+
+    name = "typescript"
+    variable = "__STRYKER_ACTIVE_MUTANT__"
+    command = ("node", "build/mutants/typescript/driver.cjs")
+
+    def sources(self) -> list[str]:
+        return self._files("typescript/src", "*.ts", ["testing.ts"])
+
+    def prepare(self) -> list[Mutant]:
+        out = self.root / BUILD / self.name
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(self.root / self.name, out, ignore=shutil.ignore_patterns("node_modules", "build", "dist"))
+        (out / "node_modules").symlink_to(self.root / self.name / "node_modules")
+        mutants = self._listed(["node", str(TOOLS / "typescript/instrument.mjs"), str(BUILD), *self.sources()])
+        bundle = ("--bundle", "--platform=node", "--format=cjs", "--target=node20", "--loader:.yaml=text")
+        self._run(
+            ["node_modules/.bin/esbuild", "driver/main.ts", *bundle, "--outfile=driver.cjs", "--log-level=error"],
+            str(BUILD / self.name),
+        )
+        return mutants
+
+
+LANGUAGES: dict[str, type[Language]] = {language.name: language for language in (Python, TypeScript)}
