@@ -141,4 +141,28 @@ class TypeScript(Switched):
         return mutants
 
 
-LANGUAGES: dict[str, type[Language]] = {language.name: language for language in (Python, TypeScript)}
+class Go(Switched):
+    """A tool of ours writes the sources with all mutants in them; they are compiled in place of the package's."""
+
+    name = "go"
+    variable = "SKIDBLADNIR_MUTANT"
+    command = ("build/mutants/go/driver",)
+
+    def sources(self) -> list[str]:
+        return [
+            *self._files("go", "*.go", ["*_test.go"]),
+            *self._files("go/providers", "*.go", ["*_test.go"]),
+        ]
+
+    def prepare(self) -> list[Mutant]:
+        out = self.root / BUILD / self.name
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        tool = ["go", "-C", str(TOOLS / self.name), "run", ".", str(out), str(self.root / "go"), ".", "./providers"]
+        mutants = self._listed(tool)
+        overlay = str(out / "overlay.json")
+        self._run(["go", "build", "-overlay", overlay, "-o", str(out / "driver"), "."], "go/driver")
+        return mutants
+
+
+LANGUAGES: dict[str, type[Language]] = {language.name: language for language in (Python, Go, TypeScript)}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skidbladnir_conformance import test_driver_pb2 as pb
-from skidbladnir_conformance.driver import Column, Driver, TraceHangs, TraceLost
+from skidbladnir_conformance.driver import Driver, TraceHangs, TraceLost
 from skidbladnir_conformance.judge import Answer, judge
 from skidbladnir_conformance.mutants.model import Mutant, Outcome, Trial
 from skidbladnir_conformance.process import DriverSpec
