@@ -36,9 +36,7 @@ class MutantFinder(importlib.abc.MetaPathFinder):
         self._module = module
         self._change = start, end, after
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
         spec = importlib.machinery.PathFinder.find_spec(fullname, path) if fullname == self._module else None
         if spec is not None and spec.origin is not None:
             spec.loader = MutantLoader(fullname, spec.origin, *self._change)

@@ -25,14 +25,12 @@ PASSED, FAILED, NOT_RUN = 0, 1, 2
     show_default=True,
     help="Where the figures go, as JSON.",
 )
-def mutants_command(
-    languages: tuple[str, ...], sample: int | None, seed: int, only: str | None, jobs: int, report: Path
-) -> None:
+def mutants_command(languages: tuple[str, ...], sample: int | None, seed: int, only: str | None, jobs: int, report: Path) -> None:
     """Proves how sharp the catalogue is: replays it against mutants of the packages, and of nothing else.
 
     Needs a checkout, and the tools that `make mutants` installs. What was found is kept in build/mutants.
     Exits with 0 only when at least 95 % of the mutants are noticed and all others are listed, with a reason, in
-    conformance/mutants/equivalents.yaml.
+    conformance/mutants/equivalent.yaml.
     """
     from skidbladnir_conformance.mutants import hunt
     from skidbladnir_conformance.mutants.languages import LANGUAGES, ToolFailed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from skidbladnir_conformance.mutants.model import Mutant
 from skidbladnir_conformance.yaml_nodes import Fault, read
 
 KINDS = ("equivalent", "outside")
-_TEXTS = ("file", "line", "mutation", "kind", "reason")
 
 
 @dataclass(frozen=True)
@@ -22,43 +21,58 @@ class Listed:
     file: str
     line: str
     mutation: str
+    which: int
     kind: str
     reason: str
-    which: int
     place: Fault
 
 
 def read_listed(file: Path) -> tuple[list[Listed], list[Fault]]:
     """The entries, and what is wrong with the file.
 
-    Entries stand under their reason: ``{kind, reason, mutants: [{file, line, mutation, which}]}``.
+    They stand together with their reason: ``{kind, reason, mutants: [{file, line, mutations: [...], which}]}``.
     """
     document = read(file)
     groups = document.value or []
     faults = list(document.faults)
     if not faults and not isinstance(groups, list):
         faults.append(Fault(file, 1, "expected a list"))
-    entries = []
+    entries: list[Listed] = []
     for at, group in enumerate([] if faults else groups):
-        if not isinstance(group, dict) or set(group) != {"kind", "reason", "mutants"}:
-            faults.append(document.fault((at,), "expected a mapping of kind, reason and mutants"))
+        if not _is_group(group):
+            faults.append(document.fault((at,), f"expected kind ({' or '.join(KINDS)}), reason and mutants"))
             continue
-        for index, raw in enumerate(group["mutants"] or []):
-            fields = {"which": 0, "kind": group["kind"], "reason": group["reason"]}
-            fields.update(raw if isinstance(raw, dict) else {})
-            if not _right(fields):
-                faults.append(document.fault((at, "mutants", index), "expected the texts file, line and mutation"))
-            else:
-                entries.append(Listed(**fields, place=document.fault((at, "mutants", index), fields["mutation"])))
+        for index, lines in enumerate(group["mutants"]):
+            place = (at, "mutants", index)
+            if not _is_entry(lines):
+                faults.append(document.fault(place, "expected the texts file and line, a list mutations, and no more but which"))
+                continue
+            entries += [
+                Listed(lines["file"], lines["line"], mutation, lines.get("which", 0), group["kind"], group["reason"], document.fault(place, mutation))
+                for mutation in lines["mutations"]
+            ]
     return entries, faults
 
 
-def _right(fields: Mapping[str, Any]) -> bool:
+def _is_group(group: Any) -> bool:
     return (
-        set(fields) == {*_TEXTS, "which"}
-        and all(isinstance(fields[name], str) and fields[name] for name in _TEXTS)
-        and isinstance(fields["which"], int)
-        and fields["kind"] in KINDS
+        isinstance(group, dict)
+        and set(group) == {"kind", "reason", "mutants"}
+        and group["kind"] in KINDS
+        and isinstance(group["reason"], str)
+        and isinstance(group["mutants"], list)
+    )
+
+
+def _is_entry(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and {"file", "line", "mutations"} <= set(entry) <= {"file", "line", "mutations", "which"}
+        and isinstance(entry["file"], str)
+        and isinstance(entry["line"], str)
+        and isinstance(entry["mutations"], list)
+        and all(isinstance(mutation, str) for mutation in entry["mutations"])
+        and isinstance(entry.get("which", 0), int)
     )
 
 

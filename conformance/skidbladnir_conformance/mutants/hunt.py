@@ -76,7 +76,7 @@ def run(
         asyncio.CancelledError: on SIGTERM, when all drivers have been ended and what was found has been saved.
     """
     traces, faults = lint(catalogue, read_spec(SPEC))
-    listing = root / TOOLS / "equivalents.yaml"
+    listing = root / TOOLS / "equivalent.yaml"
     entries, more = read_listed(listing) if listing.exists() else ([], [])
     if faults or more:
         raise ToolFailed("\n".join(str(fault) for fault in [*faults, *more]))
@@ -118,9 +118,7 @@ async def _hunt(hunt: Hunt, language: Language, selection: Selection) -> Verdict
     return judge_language(language.name, trials, mutants, hunt.entries)
 
 
-async def _try_all(
-    hunt: Hunt, language: Language, left: Sequence[Mutant], clean: Clean, results: Results, progress: Counted
-) -> None:
+async def _try_all(hunt: Hunt, language: Language, left: Sequence[Mutant], clean: Clean, results: Results, progress: Counted) -> None:
     waiting = iter(left)
 
     async def worker() -> None:
@@ -168,10 +166,11 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         for fault in verdict.faults:
             say(console, fault, "red")
-    table = Table("language", "mutants", "killed", "timed out", "survived", "equivalent", "outside", "score")
+    table = Table("language", "mutants", "killed", "timed out", "survived", "equivalent", "outside", "score", "strict")
     for verdict in verdicts:
         style = "red" if verdict.faults else "green"
-        table.add_row(verdict.language, *map(str, verdict.figures.values()), f"{verdict.score:.1%}", style=style)
+        scores = (f"{verdict.score:.1%}", f"{verdict.strict_score:.1%}")
+        table.add_row(verdict.language, *map(str, verdict.figures.values()), *scores, style=style)
     console.print(table)
 
 

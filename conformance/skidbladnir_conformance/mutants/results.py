@@ -64,8 +64,7 @@ def _read(file: Path) -> dict[str, Trial]:
         return {str(key): _trial(trial) for key, trial in data["trials"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedResults(
-            f"{file} is damaged ({type(error).__name__}: {error}); "
-            "nothing was changed: mend it, or remove it to try its mutants anew"
+            f"{file} is damaged ({type(error).__name__}: {error}); nothing was changed: mend it, or remove it to try its mutants anew"
         ) from error
 
 

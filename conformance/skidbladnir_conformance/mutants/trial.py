@@ -31,20 +31,19 @@ class Noticed(Exception):
 
 @dataclass(frozen=True)
 class Clean:
-    """What the unmutated drivers of a language saw, by their label and the trace; and the seconds that they took."""
+    """What the unmutated drivers of a language saw, by their label and the trace.
+
+    And the seconds that a mutant may take: for one answer, and for the catalogue.
+    """
 
     answers: Mapping[str, Mapping[str, Answer | None]]
+    answer_seconds: float
     seconds: float
 
-    @property
-    def answer_seconds(self) -> float:
-        """As long a mutant may take for one answer."""
-        return 2 + self.seconds
-
-    @property
-    def limit(self) -> float:
-        """And for the catalogue."""
-        return 5 + 5 * self.seconds
+    @classmethod
+    def measured(cls, answers: Mapping[str, Mapping[str, Answer | None]], seconds: float) -> Clean:
+        """A mutant may take several times as long as the unmutated drivers did."""
+        return cls(answers, answer_seconds=2 + seconds, seconds=5 + 5 * seconds)
 
 
 class CleanRunFailed(Exception):
@@ -68,7 +67,8 @@ async def run_clean(specs: Sequence[DriverSpec], traces: Sequence[Trace]) -> Cle
         await _replay(drivers, traces)
     except Noticed as noticed:
         raise CleanRunFailed(f"without a mutant: {noticed.by}") from None
-    return Clean({driver.column.spec.label: driver.column.answers for driver in drivers}, time.monotonic() - began)
+    answers = {driver.column.spec.label: driver.column.answers for driver in drivers}
+    return Clean.measured(answers, time.monotonic() - began)
 
 
 async def try_mutant(specs: Sequence[DriverSpec], traces: Sequence[Trace], clean: Clean, catalogue: str) -> Trial:
@@ -83,12 +83,12 @@ async def try_mutant(specs: Sequence[DriverSpec], traces: Sequence[Trace], clean
     outcome: Outcome = "survived"
     by = ""
     try:
-        async with asyncio.timeout(clean.limit):
+        async with asyncio.timeout(clean.seconds):
             await _replay(drivers, traces)
     except Noticed as noticed:
         outcome, by = "timed out" if noticed.timed_out else "killed", noticed.by
     except TimeoutError:
-        outcome, by = "timed out", f"the catalogue takes longer than {clean.limit:.0f} s"
+        outcome, by = "timed out", f"the catalogue takes longer than {clean.seconds:.0f} s"
     return Trial(outcome, by, catalogue, round(time.monotonic() - began, 2))
 
 

@@ -29,13 +29,10 @@ class Verdict:
     def figures(self) -> dict[str, int]:
         """How many were killed, timed out, survived without an entry in the list, and have one."""
         counts = Counter(
-            "listed" if trial.outcome == "survived" and mutant.key in self.listed else trial.outcome
-            for mutant, trial in self.trials.items()
+            "listed" if trial.outcome == "survived" and mutant.key in self.listed else trial.outcome for mutant, trial in self.trials.items()
         )
         kinds = Counter(
-            self.listed[mutant.key].kind
-            for mutant, trial in self.trials.items()
-            if trial.outcome == "survived" and mutant.key in self.listed
+            self.listed[mutant.key].kind for mutant, trial in self.trials.items() if trial.outcome == "survived" and mutant.key in self.listed
         )
         return {
             "mutants": len(self.trials),
@@ -54,13 +51,17 @@ class Verdict:
         return noticed / (noticed + figures["survived"]) if noticed + figures["survived"] else 1.0
 
     @property
+    def strict_score(self) -> float:
+        """As the score, where those outside of the catalogue's reach count as not noticed."""
+        figures = self.figures
+        noticed = figures["killed"] + figures["timed out"]
+        of = noticed + figures["survived"] + figures["outside"]
+        return noticed / of if of else 1.0
+
+    @property
     def unlisted(self) -> list[Mutant]:
         """The survivors without an entry."""
-        return [
-            mutant
-            for mutant, trial in self.trials.items()
-            if trial.outcome == "survived" and mutant.key not in self.listed
-        ]
+        return [mutant for mutant, trial in self.trials.items() if trial.outcome == "survived" and mutant.key not in self.listed]
 
     @property
     def faults(self) -> list[str]:
@@ -85,12 +86,10 @@ class Verdict:
             }
             for mutant in self.unlisted
         ]
-        return {**self.figures, "score": round(self.score, 4), "survivors": survivors}
+        return {**self.figures, "score": round(self.score, 4), "strict_score": round(self.strict_score, 4), "survivors": survivors}
 
 
-def judge_language(
-    language: str, trials: Mapping[Mutant, Trial], mutants: Sequence[Mutant], entries: Sequence[Listed]
-) -> Verdict:
+def judge_language(language: str, trials: Mapping[Mutant, Trial], mutants: Sequence[Mutant], entries: Sequence[Listed]) -> Verdict:
     """The verdict on the trials of some of a language's mutants."""
     files = {mutant.file for mutant in mutants}
     folder = language + "/"
