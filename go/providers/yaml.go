@@ -206,7 +206,7 @@ func (r *reader) mapping(node *yaml.Node, path string, level int) any {
 		key, value := node.Content[i], node.Content[i+1]
 		switch key.Kind {
 		case yaml.AliasNode:
-			r.fault("alias", join(path, "*"+key.Value), key.Line, "*"+key.Value, allowedAlias)
+			r.fault("alias", path, key.Line, "*"+key.Value, allowedAlias)
 		case yaml.ScalarNode:
 			at := join(path, key.Value)
 			r.checkProperties(key, at)

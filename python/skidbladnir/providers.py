@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import jsonschema
+import jsonschema.validators
 import re2  # pyright: ignore[reportMissingImports]
 
 from skidbladnir.circuit_breaker import ResetTimeoutBackoff
@@ -167,10 +168,25 @@ def _data(name: str) -> bytes:
     return files("skidbladnir").joinpath("data", name).read_bytes()
 
 
+def _at_least(validator: Any, minimum: float, value: object, schema: object) -> Iterator[jsonschema.ValidationError]:
+    # Written so that NaN fails too.
+    if _is_number(value) and not cast("float", value) >= minimum:
+        yield jsonschema.ValidationError(f"{value} is below {minimum}")
+
+
+def _above(validator: Any, minimum: float, value: object, schema: object) -> Iterator[jsonschema.ValidationError]:
+    if _is_number(value) and not cast("float", value) > minimum:
+        yield jsonschema.ValidationError(f"{value} is not above {minimum}")
+
+
+_extend: Any = jsonschema.validators.extend
+_Validator = _extend(jsonschema.Draft202012Validator, {"minimum": _at_least, "exclusiveMinimum": _above})
+
+
 def _schema_faults(document: Document) -> Iterator[Fault]:
     """What the JSON Schema says, one fault for each place."""
     seen: set[str] = set()
-    for error in jsonschema.Draft202012Validator(_schema()).iter_errors(document.value):
+    for error in _Validator(_schema()).iter_errors(document.value):
         path = ""
         for part in error.absolute_path:
             path = f"{path}[{part}]" if isinstance(part, int) else join(path, part)

@@ -18,6 +18,9 @@ import yaml
 MAX_BYTES = 262_144
 MAX_DEPTH = 16
 
+# Stands for a key that is none: a collection, an alias.
+_NO_KEY = "?"
+
 # The core schema of YAML 1.2, in which "yes" and "1_000" are strings.
 _CORE_SCHEMA: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
     (re.compile(r"null|Null|NULL|~|"), lambda text: None),
@@ -99,6 +102,7 @@ class _Open:
 
     path: str
     value: dict[str, Any] | list[Any]
+    is_key: bool = False
     key: str | None = None
 
     def next_path(self) -> str:
@@ -127,8 +131,13 @@ class _Builder:
                     self._fault("documents", "", event, "a second document", "one document")
                     return
             elif isinstance(event, yaml.AliasEvent):
-                self._fault("alias", self._path(), event, f"*{event.anchor}", "no anchors and aliases: use extend")
-                self._add(None, event)
+                is_key = self._expects_key()
+                at = self._open[-1].path if is_key else self._path()
+                self._fault("alias", at, event, f"*{event.anchor}", "no anchors and aliases: use extend")
+                if is_key:
+                    self._open[-1].key = _NO_KEY
+                else:
+                    self._add(None, event)
             elif isinstance(event, yaml.ScalarEvent):
                 self._scalar(event)
             elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
@@ -136,40 +145,42 @@ class _Builder:
                     return
             elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
                 done = self._open.pop()
-                if not self._open:
+                if done.is_key:
+                    self._open[-1].key = _NO_KEY
+                elif not self._open:
                     self._document.value = done.value
         if self._documents == 0:
             self._document.faults.append(Fault("documents", "", 1, "no document", "one document"))
 
     def _begin(self, event: Any) -> bool:
         """Opens a collection; False when it is too deep."""
-        self._check_tag(event)
-        path = self._path()
+        is_key = self._expects_key()
+        path = join(self._open[-1].path, _NO_KEY) if is_key else self._path()
+        self._check_tag(event, path)
         if len(self._open) >= MAX_DEPTH:
             self._document.faults.clear()
             self._fault("too_deep", path, event, f"{MAX_DEPTH + 1} levels", f"at most {MAX_DEPTH} levels")
             return False
-        if self._open and isinstance(self._open[-1].value, dict) and self._open[-1].key is None:
+        if is_key:
             self._fault("type", self._open[-1].path, event, "a collection as a key", "keys that are strings")
-            path, self._open[-1].key = join(path, "?"), "?"
         value: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
         self._document.lines[path] = event.start_mark.line + 1
-        if self._open:
+        if self._open and not is_key:
             self._open[-1].add(value)
-        self._open.append(_Open(path, value))
+        self._open.append(_Open(path, value, is_key))
         return True
 
     def _scalar(self, event: Any) -> None:
-        parent = self._open[-1] if self._open else None
-        if parent is not None and isinstance(parent.value, dict) and parent.key is None:
-            self._check_tag(event)
+        if self._expects_key():
+            parent = self._open[-1]
             path = join(parent.path, event.value)
+            self._check_tag(event, path)
             if event.value in parent.value:
                 self._fault("duplicate_key", path, event, event.value, "each key once")
             parent.key = event.value
             self._document.key_lines[path] = event.start_mark.line + 1
             return
-        self._check_tag(event)
+        self._check_tag(event, self._path())
         self._add(_resolve(event.value) if event.implicit[0] else event.value, event)
 
     def _add(self, value: object, event: Any) -> None:
@@ -179,14 +190,17 @@ class _Builder:
         else:
             self._document.value = value
 
+    def _expects_key(self) -> bool:
+        return bool(self._open) and isinstance(self._open[-1].value, dict) and self._open[-1].key is None
+
     def _path(self) -> str:
         return self._open[-1].next_path() if self._open else ""
 
-    def _check_tag(self, event: Any) -> None:
+    def _check_tag(self, event: Any, path: str) -> None:
         if event.anchor is not None:
-            self._fault("alias", self._path(), event, f"&{event.anchor}", "no anchors and aliases: use extend")
+            self._fault("alias", path, event, f"&{event.anchor}", "no anchors and aliases: use extend")
         if event.tag is not None:
-            self._fault("tag", self._path(), event, event.tag, "no tags")
+            self._fault("tag", path, event, event.tag, "no tags")
 
     def _fault(self, code: str, path: str, event: Any, value: object, allowed: str) -> None:
         self._document.faults.append(Fault(code, path, event.start_mark.line + 1, value, allowed))

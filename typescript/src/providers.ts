@@ -163,7 +163,9 @@ function* schemaFaults(document: Document): Generator<Fault> {
   if (validate(document.value)) return;
   const seen = new Set<string>();
   for (const error of validate.errors ?? []) {
-    const code = CODE_OF_KEYWORD[error.keyword];
+    // To the validator infinity is a whole number.
+    const isInfinite = error.parentSchema?.['type'] === 'integer' && !Number.isInteger(error.data);
+    const code = isInfinite ? 'type' : CODE_OF_KEYWORD[error.keyword];
     if (code === undefined) throw new Error(`the schema has the keyword ${error.keyword}, which no fault stands for`);
     let path = pathOf(document.value, error.instancePath);
     const line = code === 'unknown_key' ? document.keyLines : document.lines;
