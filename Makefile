@@ -10,6 +10,7 @@ PROTO := proto/skidbladnir/conformance/v1
 PROTOC := $(PY) -m grpc_tools.protoc -I $(PROTO)
 GO_SOURCES := $(shell find go -name '*.go' -not -name '*_test.go') go/go.mod go/driver/go.mod $(wildcard go/providers/data/*)
 TS_SOURCES := $(shell find typescript/src typescript/driver -type f) typescript/tsup.config.ts typescript/tsconfig.json
+MUTATION_TOOLS := build/mutants/venv/.stamp conformance/mutants/typescript/node_modules/.stamp
 DATA := python/skidbladnir/data go/providers/data typescript/src/data
 
 help: ## Lists the targets
@@ -30,6 +31,12 @@ test-go:
 test-typescript: typescript/build/driver.cjs
 	cd typescript && npx vitest run
 
+mutants: drivers $(MUTATION_TOOLS) ## Tries the catalogue against mutants of every package (goes on where it ended)
+	$(VENV)/bin/conformance mutants
+
+mutants-sample: drivers $(MUTATION_TOOLS) ## The same for some mutants of each language
+	$(VENV)/bin/conformance mutants --sample 150 --seed 1
+
 check: check-python check-go check-typescript check-generated ## Linters, type checkers, generated files
 
 check-python: $(VENV)/.stamp
@@ -40,6 +47,7 @@ check-python: $(VENV)/.stamp
 check-go:
 	test -z "$$(gofmt -l go)" || { gofmt -l go; exit 1; }
 	cd go && go vet ./...
+	test -z "$$(gofmt -l conformance/mutants/go)" && cd conformance/mutants/go && go vet .
 	cd go/driver && go vet . && go build -o ../../build/staticcheck honnef.co/go/tools/cmd/staticcheck
 	cd go/driver && ../../build/staticcheck .
 	cd go && ../build/staticcheck ./...
@@ -67,6 +75,15 @@ typescript/node_modules/.stamp: typescript/package-lock.json
 	cd typescript && npm install --no-save --no-audit --no-fund --loglevel=error
 	touch $@
 
+build/mutants/venv/.stamp: conformance/mutants/python/requirements.lock
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
+	touch $@
+
+conformance/mutants/typescript/node_modules/.stamp: conformance/mutants/typescript/package-lock.json
+	cd conformance/mutants/typescript && npm install --no-save --no-audit --no-fund --loglevel=error
+	touch $@
+
 generate: $(VENV)/.stamp typescript/node_modules/.stamp ## Writes what is generated: protocol code, copies of schema and presets
 	$(PROTOC) --python_out=conformance/skidbladnir_conformance --pyi_out=conformance/skidbladnir_conformance test_driver.proto
 	cd go/driver && go generate .
@@ -78,6 +95,6 @@ check-generated: generate ## Fails when a generated file is not what `make gener
 	git diff --exit-code -- 'conformance/skidbladnir_conformance/*_pb2.py*' go/driver/testdriverpb typescript/driver/gen $(DATA)
 
 clean: ## Removes what was built
-	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build
+	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules
 
-.PHONY: help conformance test test-python test-go test-typescript check check-python check-go check-typescript drivers generate check-generated clean
+.PHONY: help conformance test test-python test-go test-typescript mutants mutants-sample check check-python check-go check-typescript drivers generate check-generated clean

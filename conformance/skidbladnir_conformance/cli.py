@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from skidbladnir_conformance.lint import lint, lint_packages, uncovered
+from skidbladnir_conformance.mutants.command import mutants_command
 from skidbladnir_conformance.paths import CATALOGUE, REPOSITORY, SPEC
 from skidbladnir_conformance.process import BUILT_IN, DriverSpec
 from skidbladnir_conformance.spec import read_spec
@@ -36,6 +37,9 @@ def main() -> None:
 
     Exit codes: 0 all is well, 1 something failed, 2 nothing was run.
     """
+
+
+main.add_command(mutants_command)
 
 
 @main.command("lint")

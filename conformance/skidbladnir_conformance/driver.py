@@ -30,8 +30,16 @@ CHANNEL_OPTIONS = [
 ]
 
 
+OnAnswer = Callable[[DriverSpec, Trace, Answer | None], None]
+"""Told of each answer; whatever it raises ends the replay."""
+
+
 class TraceLost(Exception):
     """A driver that was asked for a trace did something else than answer."""
+
+
+class TraceHangs(TraceLost):
+    """It did nothing at all."""
 
 
 @dataclass
@@ -60,7 +68,7 @@ class Column:
 class Driver:
     """A driver and the connection to it. Who opens it ends or kills it."""
 
-    def __init__(self, spec: DriverSpec, timeout: float, on_answer: Callable[[DriverSpec], None]) -> None:
+    def __init__(self, spec: DriverSpec, timeout: float, on_answer: OnAnswer) -> None:
         self.column = Column(spec)
         self._spec = spec
         self._timeout = timeout
@@ -82,11 +90,11 @@ class Driver:
         if process is not None and (warning := await process.end()):
             self.column.warnings.append(warning)
 
-    async def kill(self) -> str:
-        """Drops the connection and the process; the last it said."""
+    async def kill(self, patience: float = 0.3) -> str:
+        """Drops the connection and the process; the last it said. ``patience``: see :meth:`DriverProcess.kill`."""
         await self._close_channel()
         process, self._process = self._process, None
-        return "" if process is None else await process.kill()
+        return "" if process is None else await process.kill(patience)
 
     async def replay(self, traces: Sequence[Trace]) -> None:
         """Replays traces. Whatever the driver does, this returns: a crash or a hang costs a trace, not the run."""
@@ -94,12 +102,7 @@ class Driver:
             await self.open()  # it broke on the last trace of an earlier replay
         if self.column.problem:
             return
-        left = []
-        for trace in traces:
-            if self.column.features.issuperset(trace.needs):
-                left.append(trace)
-            else:
-                self._answer(trace, None)
+        left = self._replayable(traces)
         restarts = 0
         # After a driver broke, so many traces are sent one at a time: only then it is certain which one breaks it.
         careful = 0
@@ -124,6 +127,25 @@ class Driver:
             left = [trace for trace in left if trace.id not in self.column.answers]
             if self._channel is None and left and not await self._restart(restarts, left):
                 return
+
+    async def replay_once(self, traces: Sequence[Trace]) -> None:
+        """As :meth:`replay`, without a second chance.
+
+        Raises:
+            TraceLost: at the first trace that costs the driver its life or its tongue.
+        """
+        if not self.column.problem:
+            await self._stream(self._replayable(traces), WINDOW)
+
+    def _replayable(self, traces: Sequence[Trace]) -> list[Trace]:
+        """The traces whose features the driver has; the others are answered."""
+        replayable = []
+        for trace in traces:
+            if self.column.features.issuperset(trace.needs):
+                replayable.append(trace)
+            else:
+                self._answer(trace, None)
+        return replayable
 
     async def _restart(self, restarts: int, left: Sequence[Trace]) -> bool:
         reason = f"the driver has been restarted {MAX_RESTARTS} times"
@@ -155,7 +177,7 @@ class Driver:
 
     def _answer(self, trace: Trace, answer: Answer | None) -> None:
         self.column.answers[trace.id] = answer
-        self._on_answer(self._spec)
+        self._on_answer(self._spec, trace, answer)
 
     async def _describe(self, channel: grpc.aio.Channel) -> None:
         ask: Any = channel.unary_unary(f"{SERVICE}/Describe")
@@ -199,7 +221,7 @@ class Driver:
             async with asyncio.timeout(self._timeout):
                 answer = await call.read()
         except TimeoutError:
-            raise TraceLost(f"hangs: no answer within {self._timeout:g} s") from None
+            raise TraceHangs(f"hangs: no answer within {self._timeout:g} s") from None
         except grpc.aio.AioRpcError as error:
             raise TraceLost(f"crashed: {_text(error)}") from error
         if answer is grpc.aio.EOF:
@@ -254,7 +276,7 @@ async def replay_all(
     traces: Sequence[Trace],
     languages: Sequence[str],
     timeout: float,
-    on_answer: Callable[[DriverSpec], None],
+    on_answer: OnAnswer,
 ) -> tuple[list[Column], float]:
     """Replays traces in all drivers at once, or in those of some languages; the columns, and the replay's seconds.
 

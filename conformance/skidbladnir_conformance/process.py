@@ -41,6 +41,7 @@ class DriverSpec:
     command: tuple[str, ...] = ()
     address: str = ""
     directory: Path | None = None
+    environment: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def built_in(cls, name: str) -> DriverSpec:
@@ -71,7 +72,13 @@ class DriverProcess:
         """
         try:
             process = await asyncio.create_subprocess_exec(
-                *spec.command, cwd=spec.directory, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
+                *spec.command,
+                cwd=spec.directory,
+                env={**os.environ, **dict(spec.environment)},
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
+                start_new_session=True,
             )
         except OSError as error:
             raise DriverError(f"cannot start {shlex.join(spec.command)}: {error.strerror}") from error
@@ -101,11 +108,13 @@ class DriverProcess:
         await self._reap()
         return f"ended with {_status(code)}{_quote(self._words)}" if code else ""
 
-    async def kill(self) -> str:
-        """Ends it at once; how it ended if it had done so before, and the last it said."""
+    async def kill(self, patience: float = 0.3) -> str:
+        """Ends it at once; how it ended if it had done so before, and the last it said.
+
+        A process that has just crashed is given some seconds of ``patience`` to be dead.
+        """
         with contextlib.suppress(TimeoutError):
-            # A process that has just crashed is given the time to be dead.
-            async with asyncio.timeout(0.3):
+            async with asyncio.timeout(patience):
                 await self._process.wait()
         code = self._process.returncode
         await self._reap()

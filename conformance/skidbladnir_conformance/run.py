@@ -75,4 +75,4 @@ async def _replay(
     )
     with bar:
         tasks = {spec: bar.add_task(spec.label, total=len(traces)) for spec in specs}
-        return await replay_all(specs, traces, languages, timeout, lambda spec: bar.advance(tasks[spec]))
+        return await replay_all(specs, traces, languages, timeout, lambda spec, *_: bar.advance(tasks[spec]))

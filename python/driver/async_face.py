@@ -11,7 +11,6 @@ from skidbladnir import Clock
 from skidbladnir.testing import VirtualLoop
 from skidbladnir_conformance import test_driver_pb2 as pb
 
-
 LONG_NS = 10**15
 """A loop that has run for so long is not used again: asyncio's time is a float, which grows coarse."""
 

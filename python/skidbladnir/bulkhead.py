@@ -216,6 +216,11 @@ class Bulkhead(Policy):
         if self._leave(waiting):
             check_cancelled(self.name)
             raise self._waited()
+        try:
+            check_cancelled(self.name)
+        except BaseException:
+            self._release()  # a slot handed to a call that has given up passes on (BH-5)
+            raise
 
     def _leave(self, waiting: _Waiting) -> bool:
         """Leaves the queue; False when the slot has been handed over, and is now the caller's to use or to give back."""

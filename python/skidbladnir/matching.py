@@ -24,6 +24,14 @@ _CODE_OF_TYPE_NAME = {
     "ServerDisconnectedError": "ECONNRESET",  # aiohttp
 }
 _CODE_OF_GAI = {socket.EAI_NONAME: "ENOTFOUND", socket.EAI_AGAIN: "EAI_AGAIN"}
+# Phrases of RFC 9110 that some versions of Python have in an older form.
+_PHRASES = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    418: "I'm a teapot",
+    422: "Unprocessable Content",
+}
 
 
 class SearchPattern(Protocol):
@@ -95,7 +103,7 @@ def error_text(error: BaseException) -> str:
 
 def _phrase(status: int) -> str:
     try:
-        return HTTPStatus(status).phrase
+        return _PHRASES.get(status) or HTTPStatus(status).phrase
     except ValueError:
         return ""
 

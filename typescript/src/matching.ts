@@ -20,7 +20,7 @@ const CODE_OF_UNDICI: Record<string, string> = {
   UND_ERR_BODY_TIMEOUT: 'ETIMEDOUT',
 };
 
-/** RFC 9110 and RFC 6585. */
+/** Those of the statuses that mean a failure (RFC 9110, 6585 and others). */
 const PHRASES: Record<number, string> = {
   400: 'Bad Request',
   401: 'Unauthorized',
@@ -35,19 +35,32 @@ const PHRASES: Record<number, string> = {
   410: 'Gone',
   411: 'Length Required',
   412: 'Precondition Failed',
+  413: 'Content Too Large',
+  414: 'URI Too Long',
   415: 'Unsupported Media Type',
+  416: 'Range Not Satisfiable',
   417: 'Expectation Failed',
+  418: "I'm a teapot",
   421: 'Misdirected Request',
+  422: 'Unprocessable Content',
+  423: 'Locked',
+  424: 'Failed Dependency',
+  425: 'Too Early',
   426: 'Upgrade Required',
   428: 'Precondition Required',
   429: 'Too Many Requests',
   431: 'Request Header Fields Too Large',
+  451: 'Unavailable For Legal Reasons',
   500: 'Internal Server Error',
   501: 'Not Implemented',
   502: 'Bad Gateway',
   503: 'Service Unavailable',
   504: 'Gateway Timeout',
   505: 'HTTP Version Not Supported',
+  506: 'Variant Also Negotiates',
+  507: 'Insufficient Storage',
+  508: 'Loop Detected',
+  510: 'Not Extended',
   511: 'Network Authentication Required',
 };
 

@@ -59,7 +59,7 @@ class Explorer:
     """Drivers that stay up from trace to trace. To be used by ``async with``."""
 
     def __init__(self, specs: Sequence[DriverSpec], timeout: float) -> None:
-        self._drivers = [Driver(spec, timeout, lambda spec: None) for spec in specs]
+        self._drivers = [Driver(spec, timeout, lambda *_: None) for spec in specs]
         self._spec = read_spec(SPEC)
         self.statistics = Statistics()
 

@@ -1,0 +1,3 @@
+module skidbladnir.dev/mutants
+
+go 1.25.0

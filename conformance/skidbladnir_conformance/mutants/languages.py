@@ -1,0 +1,168 @@
+"""How each language makes its mutants, and how a driver is started with one of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from skidbladnir_conformance.mutants.model import Mutant, content_hash
+from skidbladnir_conformance.paths import REPOSITORY
+from skidbladnir_conformance.process import DriverSpec
+
+TOOLS = Path("conformance/mutants")
+BUILD = Path("build/mutants")
+
+
+class ToolFailed(Exception):
+    """A mutation tool, or a build, did not do its work."""
+
+
+class Language(ABC):
+    """One language: its mutants, and its drivers. Paths are from ``root``, the repository."""
+
+    name: ClassVar[str]
+
+    def __init__(self, root: Path = REPOSITORY) -> None:
+        self.root = root
+
+    @abstractmethod
+    def sources(self) -> list[str]:
+        """The files of the package's core."""
+
+    @abstractmethod
+    def prepare(self) -> list[Mutant]:
+        """All mutants, and whatever has to be built for them."""
+
+    @abstractmethod
+    def drivers(self, mutant: Mutant | None) -> list[DriverSpec]:
+        """The drivers with a mutant, or without one."""
+
+    def _files(self, folder: str, pattern: str, without: Iterable[str]) -> list[str]:
+        found = sorted((self.root / folder).glob(pattern))
+        return [str(file.relative_to(self.root)) for file in found if not any(file.match(each) for each in without)]
+
+    def _listed(self, command: Sequence[str]) -> list[Mutant]:
+        """The mutants that a tool lists as JSON."""
+        contents = {file: (self.root / file).read_bytes() for file in self.sources()}
+        listed: list[dict[str, Any]] = json.loads(self._run(command))
+        mutants = []
+        for number, each in enumerate(listed):
+            content = contents[each["file"]]
+            mutants.append(
+                Mutant(
+                    language=self.name,
+                    number=each.get("number", number),
+                    file=each["file"],
+                    file_hash=content_hash(content),
+                    line=each["line"],
+                    text=content.splitlines()[each["line"] - 1].decode().strip(),
+                    start=each["start"],
+                    end=each["end"],
+                    before=each["before"],
+                    after=each["after"],
+                )
+            )
+        return sorted(mutants, key=lambda mutant: (mutant.file, mutant.start, mutant.end, mutant.after))
+
+    def _run(self, command: Sequence[str], folder: str = ".") -> bytes:
+        try:
+            ran = subprocess.run(command, cwd=self.root / folder, capture_output=True, check=True)
+        except FileNotFoundError as error:
+            raise ToolFailed(f"{error.filename} is missing: use `make mutants`, which installs the tools") from error
+        except subprocess.CalledProcessError as error:
+            said = error.stderr.decode(errors="replace").strip()
+            raise ToolFailed(f"{' '.join(map(str, command))}: exit code {error.returncode}\n{said}") from error
+        return ran.stdout
+
+
+class Python(Language):
+    """A launcher of the driver changes the text of the mutated module as it is loaded."""
+
+    name = "python"
+
+    def sources(self) -> list[str]:
+        return self._files("python/skidbladnir", "*.py", ["testing.py"])
+
+    def prepare(self) -> list[Mutant]:
+        python = self.root / BUILD / "venv/bin/python"
+        return self._listed([str(python), str(TOOLS / "python/list_mutants.py"), *self.sources()])
+
+    def drivers(self, mutant: Mutant | None) -> list[DriverSpec]:
+        environment: tuple[tuple[str, str], ...] = ()
+        if mutant is not None:
+            module = ".".join(Path(mutant.file).relative_to("python").with_suffix("").parts).removesuffix(".__init__")
+            change = {"module": module, "start": mutant.start, "end": mutant.end, "after": mutant.after}
+            environment = (("SKIDBLADNIR_MUTANT", json.dumps(change)),)
+        command = (sys.executable, str(TOOLS / "python/driver.py"))
+        return [
+            DriverSpec("python", command, directory=self.root, environment=environment),
+            DriverSpec("python-sync", (*command, "--sync"), directory=self.root, environment=environment),
+        ]
+
+
+class Switched(Language):
+    """All mutants are built into one driver, which a variable of the environment tells which one to be."""
+
+    variable: ClassVar[str]
+    command: ClassVar[tuple[str, ...]]
+
+    def drivers(self, mutant: Mutant | None) -> list[DriverSpec]:
+        environment = () if mutant is None else ((self.variable, str(mutant.number)),)
+        return [DriverSpec(self.name, self.command, directory=self.root, environment=environment)]
+
+
+class TypeScript(Switched):
+    """Stryker's instrumenter writes the sources with all mutants in them; they are bundled with the driver as it is."""
+
+    name = "typescript"
+    variable = "__STRYKER_ACTIVE_MUTANT__"
+    command = ("node", "build/mutants/typescript/driver.cjs")
+
+    def sources(self) -> list[str]:
+        return self._files("typescript/src", "*.ts", ["testing.ts"])
+
+    def prepare(self) -> list[Mutant]:
+        out = self.root / BUILD / self.name
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(self.root / self.name, out, ignore=shutil.ignore_patterns("node_modules", "build", "dist"))
+        (out / "node_modules").symlink_to(self.root / self.name / "node_modules")
+        mutants = self._listed(["node", str(TOOLS / "typescript/instrument.mjs"), str(BUILD), *self.sources()])
+        bundle = ("--bundle", "--platform=node", "--format=cjs", "--target=node20", "--loader:.yaml=text")
+        self._run(
+            ["node_modules/.bin/esbuild", "driver/main.ts", *bundle, "--outfile=driver.cjs", "--log-level=error"],
+            str(BUILD / self.name),
+        )
+        return mutants
+
+
+class Go(Switched):
+    """A tool of ours writes the sources with all mutants in them; they are compiled in place of the package's."""
+
+    name = "go"
+    variable = "SKIDBLADNIR_MUTANT"
+    command = ("build/mutants/go/driver",)
+
+    def sources(self) -> list[str]:
+        return [
+            *self._files("go", "*.go", ["*_test.go"]),
+            *self._files("go/providers", "*.go", ["*_test.go"]),
+        ]
+
+    def prepare(self) -> list[Mutant]:
+        out = self.root / BUILD / self.name
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        tool = ["go", "-C", str(TOOLS / self.name), "run", ".", str(out), str(self.root / "go"), ".", "./providers"]
+        mutants = self._listed(tool)
+        overlay = str(out / "overlay.json")
+        self._run(["go", "build", "-overlay", overlay, "-o", str(out / "driver"), "."], "go/driver")
+        return mutants
+
+
+LANGUAGES: dict[str, type[Language]] = {language.name: language for language in (Python, Go, TypeScript)}

@@ -1,0 +1,139 @@
+"""Tries one mutant: the catalogue is replayed in its drivers until something is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from skidbladnir_conformance import test_driver_pb2 as pb
+from skidbladnir_conformance.driver import Driver, TraceHangs, TraceLost
+from skidbladnir_conformance.judge import Answer, judge
+from skidbladnir_conformance.mutants.model import Mutant, Outcome, Trial
+from skidbladnir_conformance.process import DriverSpec
+from skidbladnir_conformance.trace import Trace
+
+CLEAN = "clean"
+# Files whose traces stand in a folder of another name.
+FOLDERS = {"circuit": "circuit_breaker", "window": "circuit_breaker", "compose": "composition", "matching": "retry"}
+
+
+class Noticed(Exception):
+    """A driver gave itself away."""
+
+    def __init__(self, by: str, *, timed_out: bool = False) -> None:
+        super().__init__(by)
+        self.by = by
+        self.timed_out = timed_out
+
+
+@dataclass(frozen=True)
+class Clean:
+    """What the unmutated drivers of a language saw, by their label and the trace.
+
+    And the seconds that a mutant may take: for one answer, and for the catalogue.
+    """
+
+    answers: Mapping[str, Mapping[str, Answer | None]]
+    answer_seconds: float
+    seconds: float
+
+    @classmethod
+    def measured(cls, answers: Mapping[str, Mapping[str, Answer | None]], seconds: float) -> Clean:
+        """A mutant may take several times as long as the unmutated drivers did."""
+        return cls(answers, answer_seconds=2 + seconds, seconds=5 + 5 * seconds)
+
+
+class CleanRunFailed(Exception):
+    """The unmutated package is not what the catalogue says."""
+
+
+async def run_clean(specs: Sequence[DriverSpec], traces: Sequence[Trace]) -> Clean:
+    """Replays the catalogue in the unmutated drivers.
+
+    Raises:
+        CleanRunFailed: when it is not green.
+    """
+    began = time.monotonic()
+
+    def on_answer(spec: DriverSpec, trace: Trace, answer: Answer | None) -> None:
+        if answer is not None and (failed := judge(trace, {spec.label: answer})).failed:
+            raise Noticed(f"{trace.id}: {'; '.join(failed.verdicts[spec.label].reasons)}")
+
+    drivers = [Driver(spec, 30.0, on_answer) for spec in specs]
+    try:
+        await _replay(drivers, traces)
+    except Noticed as noticed:
+        raise CleanRunFailed(f"without a mutant: {noticed.by}") from None
+    answers = {driver.column.spec.label: driver.column.answers for driver in drivers}
+    return Clean.measured(answers, time.monotonic() - began)
+
+
+async def try_mutant(specs: Sequence[DriverSpec], traces: Sequence[Trace], clean: Clean, catalogue: str) -> Trial:
+    """Whether the traces notice a mutant; stops at the first difference from what is expected or was seen clean."""
+    began = time.monotonic()
+
+    def on_answer(spec: DriverSpec, trace: Trace, answer: Answer | None) -> None:
+        if _differs(trace, clean.answers[spec.label][trace.id], answer):
+            raise Noticed(trace.id)
+
+    drivers = [Driver(spec, clean.answer_seconds, on_answer) for spec in specs]
+    outcome: Outcome = "survived"
+    by = ""
+    try:
+        async with asyncio.timeout(clean.seconds):
+            await _replay(drivers, traces)
+    except Noticed as noticed:
+        outcome, by = "timed out" if noticed.timed_out else "killed", noticed.by
+    except TimeoutError:
+        outcome, by = "timed out", f"the catalogue takes longer than {clean.seconds:.0f} s"
+    return Trial(outcome, by, catalogue, round(time.monotonic() - began, 2))
+
+
+async def _replay(drivers: Sequence[Driver], traces: Sequence[Trace]) -> None:
+    """Replays traces in all drivers at once, and leaves no process behind; raises Noticed at the first oddity."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for driver in drivers:
+                group.create_task(_replay_in(driver, traces))
+    except* Noticed as group_of_noticed:
+        raise _first(group_of_noticed) from None
+    finally:
+        await asyncio.gather(*(driver.kill(patience=0) for driver in drivers))
+
+
+async def _replay_in(driver: Driver, traces: Sequence[Trace]) -> None:
+    await driver.open()
+    try:
+        await driver.replay_once(traces)
+    except TraceLost as lost:
+        waiting = next((trace.id for trace in traces if trace.id not in driver.column.answers), "the end")
+        raise Noticed(f"{waiting}: {lost}", timed_out=isinstance(lost, TraceHangs)) from lost
+    if driver.column.problem:
+        raise Noticed(f"the driver {driver.column.problem}")
+
+
+def _first(group: BaseExceptionGroup[Noticed]) -> Noticed:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, Noticed)
+    return error
+
+
+def _differs(trace: Trace, clean: Answer | None, answer: Answer | None) -> bool:
+    """As `conformance run` sees it: against the expectations, and against all that the unmutated package shows."""
+    if isinstance(clean, pb.Observation) and isinstance(answer, pb.Observation):
+        if clean.SerializeToString(deterministic=True) == answer.SerializeToString(deterministic=True):
+            return False
+        return judge(trace, {CLEAN: clean, "mutant": answer}).failed
+    return clean != answer
+
+
+def own_traces_first(mutant: Mutant, traces: Sequence[Trace]) -> list[Trace]:
+    """The traces of the mutated file's pattern before the others."""
+    stem = Path(mutant.file).stem.replace("-", "_")
+    folder = "providers" if "providers" in mutant.file or stem.startswith("yaml") else FOLDERS.get(stem, stem)
+    return sorted(traces, key=lambda trace: not folder.startswith(trace.pattern))
