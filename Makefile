@@ -31,6 +31,14 @@ test-go:
 test-typescript: typescript/build/driver.cjs
 	cd typescript && npx vitest run
 
+FUZZ_SECONDS ?= 3600
+
+fuzz: drivers ## Explores with random traces: a short round, always the same
+	$(VENV)/bin/conformance fuzz --seed 1 --traces 5000
+
+fuzz-long: drivers ## Explores for long, each time elsewhere (FUZZ_SECONDS=3600)
+	$(VENV)/bin/conformance fuzz --seconds $(FUZZ_SECONDS) --findings 10
+
 mutants: drivers $(MUTATION_TOOLS) ## Tries the catalogue against mutants of every package (goes on where it ended)
 	$(VENV)/bin/conformance mutants
 
@@ -97,4 +105,4 @@ check-generated: generate ## Fails when a generated file is not what `make gener
 clean: ## Removes what was built
 	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules
 
-.PHONY: help conformance test test-python test-go test-typescript mutants mutants-sample check check-python check-go check-typescript drivers generate check-generated clean
+.PHONY: help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample check check-python check-go check-typescript drivers generate check-generated clean

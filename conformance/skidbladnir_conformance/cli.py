@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from skidbladnir_conformance.fuzz.command import fuzz_command
 from skidbladnir_conformance.lint import lint, lint_packages, uncovered
 from skidbladnir_conformance.mutants.command import mutants_command
 from skidbladnir_conformance.paths import CATALOGUE, REPOSITORY, SPEC
@@ -39,6 +40,7 @@ def main() -> None:
     """
 
 
+main.add_command(fuzz_command)
 main.add_command(mutants_command)
 
 

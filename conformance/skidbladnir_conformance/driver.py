@@ -286,7 +286,7 @@ async def replay_all(
     try:
         await _together(driver.open() for driver in drivers)
         meant = [each for each in drivers if not languages or each.column.language in languages or each.column.problem]
-        _name_apart([driver.column for driver in meant])
+        name_apart([driver.column for driver in meant])
         began = time.monotonic()
         await _together(driver.replay(traces) for driver in meant)
         seconds = time.monotonic() - began
@@ -302,7 +302,7 @@ async def _together(work: Iterable[Coroutine[Any, Any, object]]) -> None:
             group.create_task(each)
 
 
-def _name_apart(columns: Sequence[Column]) -> None:
+def name_apart(columns: Sequence[Column]) -> None:
     """Two drivers of one language become two columns."""
     seen: set[str] = set()
     for column in columns:

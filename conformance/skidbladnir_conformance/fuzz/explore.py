@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from skidbladnir_conformance import test_driver_pb2 as pb
-from skidbladnir_conformance.driver import Driver
+from skidbladnir_conformance.driver import Driver, name_apart
 from skidbladnir_conformance.fuzz.generate import KINDS, Document, make_document
 from skidbladnir_conformance.fuzz.invariants import broken_invariants
 from skidbladnir_conformance.fuzz.order import is_crowded, is_sequential
@@ -37,6 +37,7 @@ class Finding:
     reason: str
     seed: int
     number: int
+    reference: pb.Observation | None = None
 
 
 @dataclass
@@ -45,6 +46,7 @@ class Statistics:
 
     traces: int = 0
     tied: int = 0
+    open_order: int = 0
     seconds: float = 0.0
     kinds: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
@@ -69,6 +71,7 @@ class Explorer:
         if problems:
             await self.__aexit__()
             raise DriverError("; ".join(problems))
+        name_apart([driver.column for driver in self._drivers])
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -94,21 +97,28 @@ class Explorer:
         numbers: Iterator[int] = count() if traces is None else iter(range(traces))
         batch = _batch(seed, numbers, kinds)
         while batch and len(findings) < most_findings:
-            replay = asyncio.create_task(self._replay([trace for _, _, trace in batch]))
             # While the drivers work, the next batch is made.
-            upcoming = await asyncio.to_thread(_batch, seed, numbers, kinds)
-            answers = await replay
+            answers, upcoming = await asyncio.gather(
+                self._replay([trace for _, _, trace in batch]), asyncio.to_thread(_batch, seed, numbers, kinds)
+            )
             self.statistics.traces += len(batch)
             self.statistics.seconds = time.monotonic() - began
             for number, document, trace in batch:
                 seen = {language: found[trace.id] for language, found in answers.items()}
-                reason = self._judge(trace, document, seen)
+                reason = self._judge(trace.pattern, document, seen)
                 if reason is not None and len(findings) < most_findings:
-                    smaller = await shrink(document, lambda smaller, why=reason: self._still(smaller, why))  # type: ignore[misc]
-                    findings.append(Finding(smaller, reason, seed, number))
+                    findings.append(await self._made_small(Finding(document, reason, seed, number)))
             on_progress(self.statistics)
             batch = [] if seconds is not None and self.statistics.seconds >= seconds else upcoming
         return findings
+
+    async def _made_small(self, finding: Finding) -> Finding:
+        async def still_shows(document: Document) -> bool:
+            return await self._still(document, finding.reason)
+
+        document = await shrink(finding.document, still_shows)
+        _, reference = judge(document, await self.observe(document))
+        return Finding(document, finding.reason, finding.seed, finding.number, reference)
 
     async def observe(self, document: Document) -> dict[str, Answer | None]:
         """What each language sees of one trace."""
@@ -122,27 +132,26 @@ class Explorer:
         await asyncio.gather(*(driver.replay(traces) for driver in self._drivers))
         return {driver.column.language: driver.column.answers for driver in self._drivers}
 
-    def _judge(self, trace: Trace, document: Document, answers: dict[str, Answer | None]) -> str | None:
-        reason, reference = judge(trace, document, answers)
+    def _judge(self, kind: str, document: Document, answers: dict[str, Answer | None]) -> str | None:
+        reason, reference = judge(document, answers)
         statistics = self.statistics
         if reference is not None and reference.tied_ms:
             statistics.tied += 1
             return None
-        statistics.kinds[trace.pattern] += 1
+        statistics.kinds[kind] += 1
         if reference is not None:
+            statistics.open_order += reason is None and is_crowded(document, reference)
             statistics.seen.update(set(_happenings(reference)))
         return reason
 
     async def _still(self, document: Document, reason: str) -> bool:
         if not makes_sense(document, self._spec):
             return False
-        trace = make_trace(NOWHERE, 1, document)
-        answers = await self.observe(document)
-        found, reference = judge(trace, document, answers)
+        found, reference = judge(document, await self.observe(document))
         return found == reason and not (reference is not None and (reference.tied_ms or reference.faults))
 
 
-def judge(trace: Trace, document: Document, answers: dict[str, Answer | None]) -> tuple[str | None, pb.Observation | None]:
+def judge(document: Document, answers: dict[str, Answer | None]) -> tuple[str | None, pb.Observation | None]:
     """What is wrong with the answers, if anything is, and the observation that stands for all."""
     reference: pb.Observation | None = None
     alike: dict[tuple[bytes, ...], list[str]] = {}

@@ -18,6 +18,9 @@ Document = dict[str, Any]
 KINDS = (*PATTERNS, "composition", "facade")
 """Of subjects; each is a folder of the catalogue too."""
 
+# Most is to be found where patterns meet.
+WEIGHTS = {"composition": 5, "facade": 3, "circuit_breaker": 2}
+
 CLAUSE_OF_KIND = {
     "circuit_breaker": "CB-18",
     "retry": "RT-1",
@@ -44,13 +47,15 @@ RANDOM_NUMBERS = 250
 def make_document(seed: int, number: int, kinds: tuple[str, ...] = KINDS) -> Document:
     """Trace ``number`` of a seed: valid options over their ranges, overlapping calls, cancellations, overrides."""
     source = random.Random(f"{seed}/{number}")
-    return _Maker(source, source.choice(kinds)).document(f"s{seed}-n{number}")
+    weights = [WEIGHTS.get(kind, 1) for kind in kinds]
+    return _Maker(source, source.choices(kinds, weights)[0]).document(f"s{seed}-n{number}")
 
 
 class _Maker:
     def __init__(self, source: random.Random, kind: str) -> None:
         self._random = source
         self._kind = kind
+        self._has_circuit = False
         # Whether callers may give up, which one of the columns cannot show.
         self._cancels = source.random() < 0.5
         self._jitters = False
@@ -137,6 +142,7 @@ class _Maker:
         return []
 
     def _circuit_breaker(self) -> Document:
+        self._has_circuit = True
         options = self._some(
             {
                 "half_open_success_threshold": self._few,
@@ -256,7 +262,7 @@ class _Maker:
         return [self._advance() for _ in range(self._random.choice((1, 1, 1, 2)))]
 
     def _advance(self) -> Document:
-        if self._edges and self._maybe(0.15):
+        if self._edges and self._maybe(0.3 if self._has_circuit else 0.15):
             return {"advance_ms": max(1, self._random.choice(self._edges))}
         return {"advance_ms": self._ms(1, 30) if self._maybe() else self._ms(1, 2500)}
 

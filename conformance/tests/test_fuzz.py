@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conformance_support import HERE
+from skidbladnir_conformance import test_driver_pb2 as pb
+from skidbladnir_conformance.cli import main
+from skidbladnir_conformance.fuzz.explore import Explorer
+from skidbladnir_conformance.fuzz.generate import KINDS, Document, make_document
+from skidbladnir_conformance.fuzz.invariants import broken_invariants
+from skidbladnir_conformance.fuzz.order import is_crowded, is_sequential
+from skidbladnir_conformance.fuzz.shrink import shrink
+from skidbladnir_conformance.lint import lint, makes_sense
+from skidbladnir_conformance.paths import SPEC
+from skidbladnir_conformance.process import DriverSpec
+from skidbladnir_conformance.spec import read_spec
+
+LIAR = f"{sys.executable} {HERE / 'lying_driver.py'}"
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**9), number=st.integers(0, 10**6))
+def test_traces_could_stand_in_the_catalogue(seed: int, number: int) -> None:
+    assert makes_sense(make_document(seed, number), read_spec(SPEC))
+
+
+def test_same_seed_makes_the_same_traces() -> None:
+    first, again = ([make_document(5, number) for number in range(50)] for _ in range(2))
+    assert first == again
+    assert first != [make_document(6, number) for number in range(50)]
+    assert {make_document(5, number, ("cache", "retry"))["id"].partition("/")[0] for number in range(50)} == {
+        "cache",
+        "retry",
+    }
+
+
+def test_honest_drivers_agree(tmp_path: Path) -> None:
+    options = ["--seed", "3", "--traces", "150", "--out", str(tmp_path), "--driver", "python", "--driver", "python-sync"]
+    result = CliRunner().invoke(main, ["fuzz", *options])
+    assert result.exit_code == 0, result.output
+    assert "seed 3: 150 traces" in result.output
+    assert "nothing found" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_comparison_is_found_made_small_and_can_be_replayed(tmp_path: Path) -> None:
+    options = ["--seed", "1", "--traces", "300", "--kind", "circuit_breaker", "--out", str(tmp_path)]
+    result = CliRunner().invoke(main, ["fuzz", *options, "--driver", "python", "--exec", LIAR])
+    assert result.exit_code == 1, result.output
+    assert "seen differently: python | python'" in result.output
+
+    traces, faults = lint(tmp_path, read_spec(SPEC))
+    assert faults == []
+    (trace,) = traces
+    assert len(trace.message.steps) <= 3
+    replay = ["run", "--catalogue", str(tmp_path), "--id", trace.id]
+    assert CliRunner().invoke(main, [*replay, "--driver", "python", "--driver", "python-sync"]).exit_code == 0
+    assert CliRunner().invoke(main, [*replay, "--exec", LIAR]).exit_code == 1
+
+
+def test_driver_that_does_not_start(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["fuzz", "--exec", "false", "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "false" in result.output
+
+
+def test_shrinking_keeps_what_is_asked_for() -> None:
+    def cancels(document: Document) -> bool:
+        return any("cancel" in step for step in document["steps"])
+
+    async def still_cancels(smaller: Document) -> bool:
+        return makes_sense(smaller, read_spec(SPEC)) and cancels(smaller)
+
+    document = next(each for each in (make_document(2, number) for number in range(99)) if cancels(each))
+    smallest = asyncio.run(shrink(document, still_cancels))
+    assert [next(iter(step)) for step in smallest["steps"]] == ["call", "cancel"]
+
+
+# ---- invariants: each turns red on an observation that was tampered with ----
+
+TRACES = """
+- id: circuit_breaker/one
+  clauses: [CB-1]
+  why: opens and is probed
+  subject: {circuit_breaker: {failure_threshold: 1, reset_timeout_ms: 100}}
+  steps:
+    - call: {id: a, op: {error: boom, after_ms: 5}}
+    - advance_ms: 10
+    - call: {id: b, op: {ok: x}}
+    - advance_ms: 100
+    - call: {id: c, op: {ok: x}}
+- id: bulkhead/one
+  clauses: [BH-1]
+  why: one runs and two wait
+  subject: {bulkhead: {max_concurrent_calls: 1, max_queue_size: 2}}
+  steps:
+    - call: {id: a, op: {ok: x, after_ms: 10}}
+    - advance_ms: 1
+    - call: {id: b, op: {ok: x, after_ms: 10}}
+    - advance_ms: 1
+    - call: {id: c, op: {ok: x, after_ms: 10}}
+    - advance_ms: 100
+- id: retry/one
+  clauses: [RT-1]
+  why: twice
+  subject: {retry: {max_retries: 1, initial_delay_ms: 10, max_delay_ms: 20, max_retry_after_ms: 20}}
+  steps:
+    - call: {id: a, op: [{error: boom}, {ok: x}]}
+    - advance_ms: 100
+- id: cache/one
+  clauses: [CA-1]
+  why: two share a fetch
+  subject: {cache: {max_entries: 1}}
+  steps:
+    - call: {id: a, key: k, op: {ok: x, after_ms: 10}}
+    - advance_ms: 1
+    - call: {id: b, key: k, op: {ok: x, after_ms: 10}}
+    - advance_ms: 100
+"""
+
+
+@pytest.fixture(scope="module")
+def seen() -> dict[str, tuple[Document, pb.Observation]]:
+    documents: list[Document] = yaml.safe_load(TRACES)
+
+    async def observe() -> dict[str, tuple[Document, pb.Observation]]:
+        async with Explorer([DriverSpec.built_in("python")], 10) as explorer:
+            return {each["id"]: (each, (await explorer.observe(each))["python"]) for each in documents}  # type: ignore[misc]
+
+    return asyncio.run(observe())
+
+
+def test_honest_observations_break_nothing(seen: dict[str, tuple[Document, pb.Observation]]) -> None:
+    assert [list(broken_invariants(document, observation)) for document, observation in seen.values()] == [[]] * 4
+
+
+def event(observation: pb.Observation, kind: str) -> Any:
+    return next(each for step in observation.steps for each in step.events if each.type == kind)
+
+
+def ended_twice(observation: pb.Observation) -> None:
+    observation.steps[-1].calls[0].ended_ms += 1
+
+
+def never_ended(observation: pb.Observation) -> None:
+    observation.steps[-1].calls[0].pending.SetInParent()
+
+
+def runs_on(observation: pb.Observation) -> None:
+    observation.steps[-1].running = 1
+
+
+def back_in_time(observation: pb.Observation) -> None:
+    event(observation, "call_failed").at_ms = 0
+    event(observation, "call_admitted").at_ms = 3
+
+
+def generation_falls(observation: pb.Observation) -> None:
+    observation.steps[-1].policies[0].circuit_breaker.generation = 0
+
+
+def one_call_too_few(observation: pb.Observation) -> None:
+    observation.steps[-1].policies[0].circuit_breaker.calls -= 1
+
+
+def one_call_too_many(observation: pb.Observation) -> None:
+    observation.steps[-1].policies[0].circuit_breaker.calls += 1
+
+
+def probed_too_early(observation: pb.Observation) -> None:
+    for step in observation.steps:
+        for each in step.events:
+            if each.to == "HALF_OPEN":
+                each.at_ms = 100
+
+
+def admitted_while_open(observation: pb.Observation) -> None:
+    event(observation, "call_rejected").type = "call_admitted"
+
+
+def too_many_run(observation: pb.Observation) -> None:
+    observation.steps[2].policies[0].bulkhead.concurrent_executions = 2
+
+
+def too_many_wait(observation: pb.Observation) -> None:
+    observation.steps[-2].policies[0].bulkhead.queue_size = 3
+
+
+def waits_beside_a_slot(observation: pb.Observation) -> None:
+    observation.steps[2].policies[0].bulkhead.concurrent_executions = 0
+
+
+def slot_kept(observation: pb.Observation) -> None:
+    observation.steps[-1].policies[0].bulkhead.concurrent_executions = 1
+
+
+def overtaken(observation: pb.Observation) -> None:
+    observation.steps[-1].calls[2].starts_ms[0] = 5
+
+
+def waits_too_long(observation: pb.Observation) -> None:
+    event(observation, "retry_scheduled").delay_ms = 21
+
+
+def retries_too_often(observation: pb.Observation) -> None:
+    event(observation, "retry_scheduled").attempt = 2
+
+
+def keeps_too_much(observation: pb.Observation) -> None:
+    observation.steps[-1].policies[0].cache.size = 2
+
+
+def fetches_twice(observation: pb.Observation) -> None:
+    observation.steps[2].running = 2
+
+
+@pytest.mark.parametrize(
+    ("trace", "tamper", "invariant"),
+    [
+        ("retry/one", ended_twice, None),
+        ("circuit_breaker/one", ended_twice, "a call ends once"),
+        ("retry/one", never_ended, "every call ends"),
+        ("retry/one", runs_on, "nothing runs after the end"),
+        ("circuit_breaker/one", back_in_time, "events come in the order of time"),
+        ("circuit_breaker/one", generation_falls, "generations grow"),
+        ("circuit_breaker/one", one_call_too_few, "no more calls end than began"),
+        ("circuit_breaker/one", one_call_too_many, "the totals add up when nothing runs"),
+        ("circuit_breaker/one", probed_too_early, "OPEN lasts for the reset timeout"),
+        ("circuit_breaker/one", admitted_while_open, "nothing is admitted while OPEN"),
+        ("bulkhead/one", too_many_run, "no more run than may"),
+        ("bulkhead/one", too_many_wait, "no more wait than may"),
+        ("bulkhead/one", waits_beside_a_slot, "nobody waits beside a free slot"),
+        ("bulkhead/one", slot_kept, "every slot is given back"),
+        ("bulkhead/one", overtaken, "first in, first out"),
+        ("retry/one", waits_too_long, "delays stay within their limits"),
+        ("retry/one", retries_too_often, "no more retries than allowed"),
+        ("cache/one", keeps_too_much, "no more entries than may be kept"),
+        ("cache/one", fetches_twice, "one fetch for each key at once"),
+    ],
+)
+def test_invariant_turns_red(
+    seen: dict[str, tuple[Document, pb.Observation]],
+    trace: str,
+    tamper: Callable[[pb.Observation], None],
+    invariant: str | None,
+) -> None:
+    document, honest = seen[trace]
+    observation = pb.Observation()
+    observation.CopyFrom(honest)
+    tamper(observation)
+    broken = list(broken_invariants(document, observation))
+    assert broken == [] if invariant is None else invariant in broken
+
+
+def test_order_is_fixed_where_calls_do_not_overlap(seen: dict[str, tuple[Document, pb.Observation]]) -> None:
+    assert [name for name, (_, observation) in seen.items() if is_sequential(observation)] == [
+        "circuit_breaker/one",
+        "retry/one",
+    ]
+    assert [name for name, (document, observation) in seen.items() if is_crowded(document, observation)] == ["cache/one"]
+
+
+def test_kinds_are_folders_of_the_catalogue() -> None:
+    assert {make_document(1, number)["id"].partition("/")[0] for number in range(300)} == set(KINDS)
