@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,11 @@ class Trace:
         if "cancel" in self.needs:
             return 3
         return 2 if _waits(self.raw) else 1
+
+    @cached_property
+    def as_part_of_batch(self) -> bytes:
+        """A batch of this trace alone, serialised; batches one after the other are one batch."""
+        return pb.ReplayBatchesRequest(traces=[self.message]).SerializeToString()
 
     @property
     def place(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from skidbladnir_conformance import test_driver_pb2 as pb
 from skidbladnir_conformance.driver import Driver, TraceHangs, TraceLost
 from skidbladnir_conformance.judge import Answer, judge
+from skidbladnir_conformance.observation import complete
 from skidbladnir_conformance.mutants.model import Mutant, Outcome, Trial
 from skidbladnir_conformance.process import DriverSpec
 from skidbladnir_conformance.trace import Trace
@@ -126,6 +127,8 @@ def _first(group: BaseExceptionGroup[Noticed]) -> Noticed:
 def _differs(trace: Trace, clean: Answer | None, answer: Answer | None) -> bool:
     """As `conformance run` sees it: against the expectations, and against all that the unmutated package shows."""
     if isinstance(clean, pb.Observation) and isinstance(answer, pb.Observation):
+        complete(clean)
+        complete(answer)
         if clean.SerializeToString(deterministic=True) == answer.SerializeToString(deterministic=True):
             return False
         return judge(trace, {CLEAN: clean, "mutant": answer}).failed
