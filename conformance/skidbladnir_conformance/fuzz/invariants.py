@@ -22,6 +22,7 @@ def broken_invariants(document: Document, seen: pb.Observation) -> Iterator[str]
         return
     yield from _every_call_ends(seen)
     yield from _order_of_time(seen)
+    yield from _changes_follow_each_other(seen)
     policies = _policies(document)
     for pattern, name, options in policies:
         match pattern:
@@ -45,6 +46,8 @@ def _policies(document: Document) -> list[tuple[str, str, Document]]:
     kind, body = next(iter(document["subject"].items()))
     if kind == "facade":
         return [(pattern, f"facade.{pattern}", options) for pattern, options in body.items() if options is not None]
+    if kind == "health":
+        return [("circuit_breaker", name, options) for name, options in body.get("circuits", {}).items()]
     policies = body if kind == "compose" else [{kind: body}]
     found = []
     for policy in policies:
@@ -97,6 +100,18 @@ def _order_of_time(seen: pb.Observation) -> Iterator[str]:
             now = max(now, event.at_ms)
 
 
+def _changes_follow_each_other(seen: pb.Observation) -> Iterator[str]:
+    """Of a circuit, and of the health of a provider."""
+    states: dict[tuple[str, str], str] = {}
+    for step in seen.steps:
+        for event in step.events:
+            if event.HasField("to"):
+                first = "UP" if event.provider else "CLOSED"
+                if getattr(event, "from") != states.get((event.policy, event.provider), first):
+                    yield "a change begins where the last one ended"
+                states[event.policy, event.provider] = event.to
+
+
 def _circuit_totals(name: str, seen: pb.Observation) -> Iterator[str]:
     generation = 0
     state = None
@@ -139,14 +154,27 @@ def _bulkhead_limits(name: str, options: Document, seen: pb.Observation) -> Iter
 
 
 def _delays(name: str, options: Document, seen: pb.Observation) -> Iterator[str]:
-    longest = max(options.get("max_delay_ms", 10_000), options.get("max_retry_after_ms", 60_000))
+    """Each delay is that of its formula, or the hint of an error, which then is the greater of both (RT-2, RT-3, RT-11)."""
+    initial, most = options.get("initial_delay_ms", 1000), options.get("max_delay_ms", 10_000)
+    factor, jitter = options.get("backoff_factor", 2), options.get("jitter", "none")
+    longest_hint = options.get("max_retry_after_ms", 60_000)
     for step in seen.steps:
         for event in step.events:
-            if event.type == "retry_scheduled" and _is_of(event, name):
-                if not 0 <= event.delay_ms <= longest:
-                    yield "delays stay within their limits"
-                if event.attempt > options.get("max_retries", 3):
-                    yield "no more retries than allowed"
+            if event.type != "retry_scheduled" or not _is_of(event, name):
+                continue
+            if event.attempt > options.get("max_retries", 3):
+                yield "no more retries than allowed"
+            delay = min(initial, most)
+            for _ in range(event.attempt - 1):
+                delay = min(delay * factor, most)
+            least, greatest = {
+                "none": (delay, delay),
+                "full": (0, delay),
+                "equal": (delay / 2, delay),
+                "decorrelated": (min(initial, most), most),
+            }[jitter]
+            if not int(least) <= event.delay_ms <= max(greatest, longest_hint):
+                yield "delays stay within their limits"
 
 
 def _cache_size(name: str, options: Document, seen: pb.Observation) -> Iterator[str]:

@@ -36,7 +36,7 @@ def is_crowded(document: Document, seen: pb.Observation) -> bool:
     """
     if not seen.steps:
         return False
-    subject = str(document["subject"])
+    subject = document["subject"]
     calls = seen.steps[-1].calls
     at_work: dict[int, set[str]] = defaultdict(set)
     for call in calls:
@@ -44,10 +44,20 @@ def is_crowded(document: Document, seen: pb.Observation) -> bool:
             at_work[at].add(call.id)
     ends = {call.ended_ms for call in calls if call.HasField("ended_ms")}
     signals = {at for call in calls for at in call.signals_ms}
-    caches, abandons = "'cache'" in subject or "facade" in subject, "abandon" in subject
-    if caches and (_together(seen) or any(len(at_work[at]) > 1 for at in ends) or (abandons and signals)):
+    caches, abandons = "'cache': {" in str(subject), "'abandon'" in str(subject)
+    if caches and (_together(seen) or (abandons and signals)):
+        return True
+    if _something_around_a_cache(subject) and any(len(at_work[at]) > 1 for at in ends):
         return True
     return abandons and any(len(at_work[at]) > 1 for at in signals)
+
+
+def _something_around_a_cache(subject: Document) -> bool:
+    """Whether a policy sees those who waited for one fetch go on; a fallback treats each of them by itself."""
+    patterns = [next(key for key in policy if key != "name") for policy in subject.get("compose", ())]
+    while patterns and patterns[0] == "fallback":
+        patterns.pop(0)
+    return "cache" in patterns[1:]
 
 
 def _together(seen: pb.Observation) -> bool:
