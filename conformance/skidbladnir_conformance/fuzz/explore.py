@@ -19,7 +19,7 @@ from skidbladnir_conformance.fuzz.order import is_crowded, is_sequential
 from skidbladnir_conformance.fuzz.shrink import shrink
 from skidbladnir_conformance.judge import Answer
 from skidbladnir_conformance.lint import makes_sense
-from skidbladnir_conformance.observation import complete, normalised
+from skidbladnir_conformance.observation import complete, latest_calls, normalised
 from skidbladnir_conformance.paths import SPEC
 from skidbladnir_conformance.process import DriverError, DriverSpec
 from skidbladnir_conformance.spec import read_spec
@@ -237,7 +237,7 @@ def judge(document: Document, answers: Answers) -> Judgement:
     for answer in seen.values():
         answer.ClearField("tied_ms")  # which not every driver tells
     alike = len({answer.SerializeToString(deterministic=True) for answer in seen.values()}) == 1
-    for answer in (reference,) if alike else seen.values():
+    for answer in () if alike else seen.values():
         complete(answer)
     for language, answer in seen.items():
         if answer.leftovers:
@@ -261,7 +261,7 @@ def _happenings(observation: pb.Observation) -> Iterator[str]:
     for step in observation.steps:
         for event in step.events:
             yield f"{event.type} {event.to}" if event.to else event.type
-    for call in observation.steps[-1].calls if observation.steps else ():
+    for call in latest_calls(observation).values():
         yield "end: " + (call.error.code if call.HasField("error") else call.WhichOneof("end") or "none")
 
 

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 
 from skidbladnir_conformance import test_driver_pb2 as pb
 from skidbladnir_conformance.fuzz.generate import Document
+from skidbladnir_conformance.observation import latest_calls
 
 # Refreshes and abandoned operations go on beside the calls.
 BACKGROUND = ("cache_stale_hit", "cache_refreshed", "cache_refresh_failed", "call_abandoned", "late_outcome")
@@ -22,7 +23,8 @@ def is_sequential(document: Document, seen: pb.Observation) -> bool:
         if new and pending:
             return False
         known |= new
-        pending = {call.id for call in step.calls if call.HasField("pending")}
+        for call in step.calls:
+            (pending.add if call.HasField("pending") else pending.discard)(call.id)
         if any(event.type in BACKGROUND for event in step.events):
             return False
     return True
@@ -37,7 +39,7 @@ def is_crowded(document: Document, seen: pb.Observation) -> bool:
     if not seen.steps:
         return False
     subject = document["subject"]
-    calls = seen.steps[-1].calls
+    calls = latest_calls(seen).values()
     at_work: dict[int, set[str]] = defaultdict(set)
     for call in calls:
         for at in (*call.starts_ms, *call.signals_ms, *([call.ended_ms] if call.HasField("ended_ms") else [])):
