@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from skidbladnir_conformance import test_driver_pb2 as pb
-from skidbladnir_conformance.driver import Driver, name_apart
+from skidbladnir_conformance.driver import NOT_REPLAYED, Driver, name_apart
 from skidbladnir_conformance.fuzz.generate import KINDS, Document, make_document
 from skidbladnir_conformance.fuzz.invariants import broken_invariants
 from skidbladnir_conformance.fuzz.order import is_crowded, is_sequential
@@ -30,6 +30,8 @@ BATCH = 200
 AHEAD = 3
 # A driver that breaks or hangs takes its time at each try to make the trace smaller.
 SHRINK_SECONDS = 60.0
+# What is left of a batch in which a driver broke is not replayed in it: there is a finding, and hanging takes long.
+MAX_RESTARTS = 1
 NOWHERE = Path("fuzz")
 
 
@@ -198,7 +200,7 @@ class Explorer:
 
     async def _replay_in(self, driver: Driver, traces: list[Trace]) -> None:
         async with self._turns[driver]:
-            await driver.replay(traces)
+            await driver.replay(traces, MAX_RESTARTS)
 
     def _stop_on_problems(self) -> None:
         columns = [driver.column for driver in self._drivers]
@@ -208,10 +210,15 @@ class Explorer:
 
     def _judge(self, kind: str, document: Document, answers: Answers) -> str | None:
         statistics = self.statistics
-        statistics.replayed.update(language for language, answer in answers.items() if answer is not None)
-        if all(answer is None for answer in answers.values()):
+        answers = {
+            language: answer
+            for language, answer in answers.items()
+            if answer is not None and not (isinstance(answer, str) and answer.startswith(NOT_REPLAYED))
+        }
+        if not answers:
             statistics.skipped += 1
             return None
+        statistics.replayed.update(answers.keys())
         judgement = judge(document, answers)
         if judgement.tied:
             statistics.tied += 1
@@ -226,12 +233,10 @@ class Explorer:
 
 def judge(document: Document, answers: Answers) -> Judgement:
     """Compares the answers of the drivers that have the features; one of them at least has."""
-    seen: dict[str, pb.Observation] = {}
+    seen = {language: answer for language, answer in answers.items() if isinstance(answer, pb.Observation)}
     for language, answer in answers.items():
         if isinstance(answer, str):
-            return Judgement(f"{language}: {answer.partition(':')[0]}")
-        if answer is not None:
-            seen[language] = answer
+            return Judgement(f"{language}: {answer.partition(':')[0]}", next(iter(seen.values()), None))
     reference = next(iter(seen.values()))
     tied = any(answer.tied_ms for answer in seen.values())
     for answer in seen.values():

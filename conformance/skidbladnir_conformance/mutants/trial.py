@@ -11,8 +11,8 @@ from pathlib import Path
 from skidbladnir_conformance import test_driver_pb2 as pb
 from skidbladnir_conformance.driver import Driver, TraceHangs, TraceLost
 from skidbladnir_conformance.judge import Answer, judge
-from skidbladnir_conformance.observation import complete
 from skidbladnir_conformance.mutants.model import Mutant, Outcome, Trial
+from skidbladnir_conformance.observation import complete
 from skidbladnir_conformance.process import DriverSpec
 from skidbladnir_conformance.trace import Trace
 
