@@ -18,6 +18,7 @@ help: ## Lists the targets
 
 conformance: drivers ## Lints the catalogue, and replays it in all languages
 	$(VENV)/bin/conformance lint --packages
+	$(VENV)/bin/conformance coverage
 	$(VENV)/bin/conformance run --junit build/conformance.xml --markdown build/conformance.md
 
 test: test-python test-go test-typescript check ## Runs the tests of every package, and the checks
@@ -97,10 +98,11 @@ generate: $(VENV)/.stamp typescript/node_modules/.stamp ## Writes what is genera
 	cd go/driver && go generate .
 	$(PROTOC) --plugin=protoc-gen-es=typescript/node_modules/.bin/protoc-gen-es \
 		--es_out=typescript/driver/gen --es_opt=target=ts test_driver.proto
+	$(VENV)/bin/conformance diagrams
 	for folder in $(DATA); do cp proto/providers.schema.json proto/presets.yaml $$folder/; done
 
 check-generated: generate ## Fails when a generated file is not what `make generate` writes
-	git diff --exit-code -- 'conformance/skidbladnir_conformance/*_pb2.py*' go/driver/testdriverpb typescript/driver/gen $(DATA)
+	git diff --exit-code -- 'conformance/skidbladnir_conformance/*_pb2.py*' go/driver/testdriverpb typescript/driver/gen conformance/spec $(DATA)
 
 clean: ## Removes what was built
 	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules

@@ -17,7 +17,7 @@ from skidbladnir_conformance.mutants.command import mutants_command
 from skidbladnir_conformance.paths import CATALOGUE, REPOSITORY, SPEC
 from skidbladnir_conformance.process import BUILT_IN, DriverSpec
 from skidbladnir_conformance.spec import read_spec
-from skidbladnir_conformance.trace import Filter, Trace
+from skidbladnir_conformance.trace import LEVELS, Filter, Trace
 
 PASSED, FAILED, NOT_RUN = 0, 1, 2
 
@@ -30,6 +30,12 @@ catalogue_option = click.option(
 pattern_option = click.option("--pattern", "patterns", multiple=True, help="Only traces of this folder.")
 clause_option = click.option("--clause", "clauses", multiple=True, help="Only traces that name this clause.")
 id_option = click.option("--id", "ids", multiple=True, metavar="GLOB", help="Only traces whose id matches.")
+level_option = click.option(
+    "--level",
+    type=click.IntRange(1, len(LEVELS)),
+    default=len(LEVELS),
+    help="Only traces up to this level. " + "; ".join(f"{number}: {what}" for number, what in enumerate(LEVELS, 1)) + ".",
+)
 
 
 @click.group()
@@ -65,10 +71,47 @@ def lint_command(catalogue: Path, packages: bool) -> None:
 @pattern_option
 @clause_option
 @id_option
-def list_command(catalogue: Path, patterns: tuple[str, ...], clauses: tuple[str, ...], ids: tuple[str, ...]) -> None:
-    """Lists traces with their clauses."""
-    for trace in _selected(_read(catalogue), Filter(patterns, clauses, ids)):
-        click.echo(f"{trace.id}  {', '.join(trace.clauses)}")
+@level_option
+def list_command(
+    catalogue: Path, patterns: tuple[str, ...], clauses: tuple[str, ...], ids: tuple[str, ...], level: int
+) -> None:
+    """Lists traces with their levels and clauses."""
+    for trace in _selected(_read(catalogue), Filter(patterns, clauses, ids, level)):
+        click.echo(f"{trace.id}  {trace.level}  {', '.join(trace.clauses)}")
+
+
+@main.command("coverage")
+@catalogue_option
+def coverage_command(catalogue: Path) -> None:
+    """Lists clauses and transitions of the specification that no trace reaches; replays in the driver of Python."""
+    from skidbladnir_conformance import coverage, test_driver_pb2
+    from skidbladnir_conformance.driver import replay_all
+
+    traces = _read(catalogue)
+    spec = read_spec(SPEC)
+    columns, _ = asyncio.run(replay_all([DriverSpec.built_in("python")], traces, (), 10.0, lambda *_: None))
+    _stop_on([column.problem for column in columns if column.problem])
+    answers = columns[0].answers
+    seen = [(trace, answer) for trace in traces if isinstance(answer := answers[trace.id], test_driver_pb2.Observation)]
+    transitions = coverage.read_transitions(SPEC)
+    left = coverage.unseen(transitions, [each for pair in seen for each in coverage.happenings(*pair)])
+    clauses = uncovered(traces, spec)
+    _complain([*clauses, *(f"no trace shows {transition}" for transition in left)])
+    for what, total, missing in (("clauses", len(spec.by_traces), len(clauses)), ("transitions", len(transitions), len(left))):
+        click.echo(f"{what}: {total - missing} of {total}, {(total - missing) / total:.0%}")
+    sys.exit(FAILED if clauses or left else PASSED)
+
+
+@main.command("diagrams")
+def diagrams_command() -> None:
+    """Draws the tables of states of the specification anew, beside the tables."""
+    from skidbladnir_conformance import coverage
+
+    transitions = coverage.read_transitions(SPEC)
+    for machine in dict.fromkeys(each.machine for each in transitions):
+        file = SPEC / f"{machine}.md"
+        rows = [each for each in transitions if each.machine == machine]
+        file.write_text(coverage.with_diagram(file.read_text("utf-8"), rows), "utf-8")
 
 
 @main.command("run")
@@ -84,6 +127,7 @@ def list_command(catalogue: Path, patterns: tuple[str, ...], clauses: tuple[str,
 @pattern_option
 @clause_option
 @id_option
+@level_option
 @click.option(
     "--known-failures",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -107,6 +151,7 @@ def run_command(
     patterns: tuple[str, ...],
     clauses: tuple[str, ...],
     ids: tuple[str, ...],
+    level: int,
     known_failures: Path | None,
     junit: Path | None,
     markdown: Path | None,
@@ -123,7 +168,7 @@ def run_command(
 
     began = time.monotonic()
     everything = _read(catalogue)
-    traces = _selected(everything, Filter(patterns, clauses, ids))
+    traces = _selected(everything, Filter(patterns, clauses, ids, level))
     known, faults = ([], []) if known_failures is None else read_known_failures(known_failures)
     _stop_on(faults)
     specs = _specs(drivers, commands, addresses, languages)

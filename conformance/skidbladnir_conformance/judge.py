@@ -56,7 +56,7 @@ def judge(trace: Trace, answers: Mapping[str, Answer | None]) -> Result:
     seen: dict[str, tuple[bytes, ...]] = {}
     for column, answer in answers.items():
         if answer is None:
-            verdicts[column] = Verdict("skipped", ["the driver lacks " + ", ".join(sorted(trace.needs))])
+            verdicts[column] = Verdict("skipped", ["the driver lacks " + " or ".join(sorted(trace.needs))])
         elif isinstance(answer, str):
             verdicts[column] = Verdict("failed", [answer])
         else:

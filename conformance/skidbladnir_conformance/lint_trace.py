@@ -1,4 +1,4 @@
-"""What a schema cannot say of one trace: names that refer, features, clauses, events, and expectations worth having."""
+"""What a schema cannot say of one trace: names that refer, clauses, events, and expectations worth having."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ ACTS_ON = {
     "clear": "cache",
     "close": "cache",
 }
-FEATURES = {"cancel": "cancel", "health": "health", "provider_file": "providers"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,6 @@ def trace_faults(raw: dict[str, Any], spec: Spec, folder: str) -> Found:
         elif spec.clauses[clause].package_tests:
             yield ("clauses", index), f"{clause} is held by package tests"
     subject = Subject.of(raw["subject"])
-    yield from _need_faults(raw, subject)
     yield from _outcome_faults(raw, subject)
     started: dict[str, int] = {}
     for index, step in enumerate(raw.get("steps", [])):
@@ -84,20 +82,6 @@ def trace_faults(raw: dict[str, Any], spec: Spec, folder: str) -> Found:
         for place, what in _expect_faults(step.get("expect", {}), subject, started, spec):
             yield (*path, "expect", *place), what
     yield from _vacuous(raw)
-
-
-def _need_faults(raw: dict[str, Any], subject: Subject) -> Found:
-    needed: dict[str, Path_] = {}
-    if subject.kind in FEATURES:
-        needed[FEATURES[subject.kind]] = ("subject",)
-    if "provider" in raw["subject"].get("facade", {}):
-        needed["providers"] = ("subject", "facade", "provider")
-    for index, step in enumerate(raw.get("steps", [])):
-        if "cancel" in step or step.get("call", {}).get("cancelled"):
-            needed.setdefault("cancel", ("steps", index))
-    for feature, path in needed.items():
-        if feature not in raw.get("needs", []):
-            yield path, f"this needs the feature {feature}; the trace does not say so"
 
 
 def _outcome_faults(raw: dict[str, Any], subject: Subject) -> Found:

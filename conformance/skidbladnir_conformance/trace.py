@@ -11,6 +11,9 @@ from skidbladnir_conformance import test_driver_pb2 as pb
 from skidbladnir_conformance.yaml_nodes import shown
 
 PATTERNS = ("circuit_breaker", "retry", "bulkhead", "timeout", "cache", "fallback")
+FACADE_PATTERNS = PATTERNS[:-1]
+"""The sections of a facade; its fallback comes with the call."""
+FEATURES = (*PATTERNS, "composition", "facade", "health", "providers", "cancel")
 ACTIONS = (
     "call",
     "cancel",
@@ -25,6 +28,14 @@ ACTIONS = (
     "start",
     "stop",
 )
+LEVELS = (
+    "one pattern; nothing waits",
+    "one pattern; operations and delays take time, and calls overlap",
+    "one pattern; callers give up",
+    "several patterns, composed",
+    "the facade, the health monitor, provider files",
+)
+"""What a port can do at each level, in the order in which a new one is best written."""
 TARGETED = ("clear", "close", "force_open", "disable", "reset", "check_health", "start", "stop")
 
 
@@ -37,17 +48,29 @@ class Trace:
     line: int
     clauses: tuple[str, ...]
     why: str
-    needs: tuple[str, ...]
+    needs: frozenset[str]
     free_order: bool
     message: pb.Trace
     actions: tuple[str, ...]
     expects: tuple[dict[str, Any] | None, ...]
     expect: dict[str, Any] | None
+    raw: dict[str, Any]
 
     @property
     def pattern(self) -> str:
         """The folder of the catalogue it stands in."""
         return self.id.partition("/")[0]
+
+    @property
+    def level(self) -> int:
+        """How much a port must be able to do for it, from 1; see :data:`LEVELS`."""
+        if self.needs & {"facade", "health", "providers"}:
+            return 5
+        if "composition" in self.needs:
+            return 4
+        if "cancel" in self.needs:
+            return 3
+        return 2 if _waits(self.raw) else 1
 
     @property
     def place(self) -> str:
@@ -62,10 +85,12 @@ class Filter:
     patterns: tuple[str, ...] = ()
     clauses: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
+    level: int = len(LEVELS)
 
     def selects(self, trace: Trace) -> bool:
         return (
-            (not self.patterns or trace.pattern in self.patterns)
+            trace.level <= self.level
+            and (not self.patterns or trace.pattern in self.patterns)
             and (not self.clauses or any(clause in trace.clauses for clause in self.clauses))
             and (not self.ids or any(fnmatch.fnmatchcase(trace.id, glob) for glob in self.ids))
         )
@@ -90,13 +115,53 @@ def make_trace(file: Path, line: int, raw: dict[str, Any]) -> Trace:
         line=line,
         clauses=tuple(raw["clauses"]),
         why=raw["why"],
-        needs=tuple(raw.get("needs", ())),
+        needs=needs_of(raw),
         free_order=raw.get("order") == "free",
         message=message,
         actions=tuple(_describe(step) for step in steps),
         expects=tuple(step.get("expect") for step in steps),
         expect=raw.get("expect"),
+        raw=raw,
     )
+
+
+def needs_of(raw: dict[str, Any]) -> frozenset[str]:
+    """The features without which a trace makes no sense: its patterns, and what goes on around them."""
+    kind, body = next(iter(raw["subject"].items()))
+    match kind:
+        case "compose":
+            needs = {next(key for key in policy if key != "name") for policy in body}
+            if len(body) > 1:
+                needs.add("composition")
+        case "facade" if "provider" in body:
+            needs = {"facade", "providers"}
+        case "facade":
+            needs = {"facade", *(pattern for pattern in FACADE_PATTERNS if body.get(pattern, {}) is not None)}
+        case "health":
+            needs = {"health", *(["circuit_breaker"] if body.get("circuits") else [])}
+        case "provider_file":
+            needs = {"providers"}
+        case pattern:
+            needs = {pattern}
+    if any("cancel" in step or step.get("call", {}).get("cancelled") for step in raw.get("steps", ())):
+        needs.add("cancel")
+    return frozenset(needs)
+
+
+def _waits(raw: dict[str, Any]) -> bool:
+    """Whether an operation or a delay of a trace of one pattern may take time."""
+    subject = raw["subject"]
+    policy = subject["compose"][0] if "compose" in subject else subject
+    if "retry" in policy and (policy["retry"] or {}).get("initial_delay_ms") != 0:
+        return True
+    scripts = [script for step in raw.get("steps", ()) if "call" in step for script in _listed(step["call"]["op"])]
+    if "fallback" in policy:
+        scripts.append(policy["fallback"]["handler"])
+    return any(script.get("never") or script.get("after_ms") for script in scripts)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def action_of(step: dict[str, Any]) -> str:
@@ -117,8 +182,7 @@ def _step(step: dict[str, Any]) -> dict[str, Any]:
     value = step[action]
     if action == "call":
         call = dict(value)
-        ops = call["op"]
-        call["op"] = [_script(op) for op in (ops if isinstance(ops, list) else [ops])]
+        call["op"] = [_script(op) for op in _listed(call["op"])]
         if "fallback" in call:
             call["fallback"] = _script(call["fallback"])
         return {"call": call}

@@ -75,7 +75,11 @@ class Fake:
             package_version="9.9",
             spec_version="0.1" if self.behaviour == "other-spec" else "1.0",
             protocol_version=2 if self.behaviour == "other-protocol" else 1,
-            features={"no-cancel": [], "unknown-feature": ["cancel", "teleport"]}.get(self.behaviour, ["cancel"]),
+            features={
+                "no-cancel": ["circuit_breaker", "cache"],
+                "no-cache": ["circuit_breaker", "cancel"],
+                "unknown-feature": ["circuit_breaker", "cache", "cancel", "teleport"],
+            }.get(self.behaviour, ["circuit_breaker", "cache", "cancel"]),
         )
 
     def replay(self, requests: Iterator[pb.ReplayRequest], context: grpc.ServicerContext) -> Iterator[bytes]:

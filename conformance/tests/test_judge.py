@@ -95,7 +95,7 @@ def test_events_are_all_named_in_order(wanted: list[Any], free: bool, expected: 
 
 
 def trace(expect: dict[str, Any]) -> Trace:
-    return Trace("providers/x", Path("a.yaml"), 1, ("PF-1",), "why", (), False, pb.Trace(), (), (), expect)
+    return Trace("providers/x", Path("a.yaml"), 1, ("PF-1",), "why", frozenset(), False, pb.Trace(), (), (), expect, {})
 
 
 def outcome(expect: dict[str, Any], seen: pb.Observation) -> str:

@@ -59,10 +59,6 @@ CALL = "- call: {id: a, op: {ok: x}}"
         ),
         ([CALL, "  expect: {calls: {b: pending}}"], "7: there is no call b before this step"),
         (["- cancel: a", "  expect: {running: 0}"], "6: there is no call a before this step"),
-        (
-            [CALL, "- cancel: a", "  expect: {running: 0}"],
-            "7: this needs the feature cancel; the trace does not say so",
-        ),
         ([CALL, "  expect: {running: 0}", CALL], "8: a second call a"),
         (
             [CALL, "  expect: {policies: {cache: {size: 1}}}"],
@@ -116,10 +112,6 @@ def test_fault_of_a_step(faults: Faults, lines: list[str], said: str) -> None:
         (BREAKER.replace("/x", "/X_y") + "  expect: {faults: []}", "1: id: 'circuit_breaker/X_y' does not match"),
         (BREAKER.replace("  why: a reason to have it\n", ""), "1: trace: 'why' is missing"),
         (
-            HEAD.format(folder="facade") + "  subject: {facade: {provider: zephyr}}\n  steps: [{advance_ms: 1}]",
-            "4: this needs the feature providers; the trace does not say so",
-        ),
-        (
             HEAD.format(folder="facade")
             + "  subject: {facade: {cache: null}}\n  steps: [{clear: null, expect: {running: 0}}]",
             "5: there is no cache in the subject",
@@ -136,7 +128,7 @@ def test_fault_of_a_step(faults: Faults, lines: list[str], said: str) -> None:
             "timeout, cache, fallback is needed, not retry and cache",
         ),
         (
-            HEAD.format(folder="providers") + "  needs: [providers]\n  subject: {provider_file: {file: x, hex: 'ff'}}\n"
+            HEAD.format(folder="providers") + "  subject: {provider_file: {file: x, hex: 'ff'}}\n"
             "  expect: {faults: []}",
             "only one of file, hex may be given",
         ),
@@ -215,4 +207,4 @@ def test_lint_reports_clauses_that_no_trace_names(conformance: Conformance) -> N
 
 def test_list_shows_the_clauses_of_the_selected_traces(conformance: Conformance) -> None:
     result = conformance("list", "--clause", "CB-22")
-    assert result.output == "circuit_breaker/slow-call-is-pending  CB-22, CB-23\n"
+    assert result.output == "circuit_breaker/slow-call-is-pending  2  CB-22, CB-23\n"

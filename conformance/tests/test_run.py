@@ -118,6 +118,12 @@ def test_trace_that_needs_a_missing_feature_is_skipped_and_counted(conformance: 
     assert "fake 9.9: 4 passed, 1 skipped" in result.output
 
 
+def test_pattern_that_a_driver_does_not_have_is_skipped(conformance: Conformance) -> None:
+    result = conformance("run", execs=[fake("no-cache")])
+    assert result.exit_code == 0
+    assert "fake 9.9: 3 passed, 2 skipped" in result.output
+
+
 def test_unknown_feature_does_no_harm(conformance: Conformance) -> None:
     assert conformance("run", execs=[fake("unknown-feature")]).exit_code == 0
 

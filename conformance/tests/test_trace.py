@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 
 from skidbladnir_conformance import test_driver_pb2 as pb
-from skidbladnir_conformance.trace import make_trace
+from skidbladnir_conformance.trace import Trace, make_trace
 from skidbladnir_conformance.yaml_nodes import read
 
 
 def message(tmp_path: Path, subject: str, *steps: str) -> pb.Trace:
+    return trace(tmp_path, subject, *steps).message
+
+
+def trace(tmp_path: Path, subject: str, *steps: str) -> Trace:
     file = tmp_path / "a.yaml"
     lines = "".join(f"  - {step}\n" for step in steps)
     file.write_text(f"id: a/b\nclauses: [CB-1]\nwhy: because of it\nsubject: {subject}\nsteps:\n{lines}")
@@ -20,7 +24,7 @@ def message(tmp_path: Path, subject: str, *steps: str) -> pb.Trace:
     assert not document.faults
     raw: dict[str, Any] = document.value
     raw["steps"] = raw["steps"] or []
-    return make_trace(file, 1, raw).message
+    return make_trace(file, 1, raw)
 
 
 def test_single_policy_is_a_composition_of_one(tmp_path: Path) -> None:
@@ -133,3 +137,30 @@ def test_reactions_to_cancellation(tmp_path: Path, written: str, expected: pb.On
 )
 def test_steps(tmp_path: Path, written: str, expected: pb.Step) -> None:
     assert message(tmp_path, "{cache: {}}", written).steps[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("subject", "step", "needs", "level"),
+    [
+        ("{circuit_breaker: {}}", "call: {id: a, op: {ok: x}}", {"circuit_breaker"}, 1),
+        ("{circuit_breaker: {}}", "call: {id: a, op: {ok: x, after_ms: 1}}", {"circuit_breaker"}, 2),
+        ("{bulkhead: {}}", "call: {id: a, op: [{ok: x}, {never: true}]}", {"bulkhead"}, 2),
+        ("{retry: {}}", "call: {id: a, op: {ok: x}}", {"retry"}, 2),
+        ("{retry: {initial_delay_ms: 0}}", "call: {id: a, op: {ok: x}}", {"retry"}, 1),
+        ("{fallback: {handler: {ok: x, after_ms: 1}}}", "call: {id: a, op: {error: x}}", {"fallback"}, 2),
+        ("{compose: [{cache: {}, name: one}]}", "invalidate: x", {"cache"}, 1),
+        ("{cache: {}}", "call: {id: a, op: {ok: x}, cancelled: true}", {"cache", "cancel"}, 3),
+        ("{timeout: {mode: cancel}}", "cancel: a", {"timeout", "cancel"}, 3),
+        ("{compose: [{retry: {}}, {timeout: {}}]}", "cancel: a", {"retry", "timeout", "composition", "cancel"}, 4),
+        ("{facade: {cache: null, bulkhead: null}}", "advance_ms: 1", {"facade", "circuit_breaker", "timeout", "retry"}, 5),
+        ("{facade: {provider: zephyr}}", "advance_ms: 1", {"facade", "providers"}, 5),
+        ("{health: {providers: [a]}}", "start:", {"health"}, 5),
+        ("{health: {providers: [a], circuits: {a: {}}}}", "start:", {"health", "circuit_breaker"}, 5),
+    ],
+)
+def test_what_a_trace_needs_follows_from_what_it_uses(
+    tmp_path: Path, subject: str, step: str, needs: set[str], level: int
+) -> None:
+    made = trace(tmp_path, subject, step)
+    assert made.needs == needs
+    assert made.level == level

@@ -88,7 +88,10 @@ func (s *servicer) Describe(context.Context, *testdriverpb.DescribeRequest) (*te
 		PackageVersion:  skidbladnir.Version,
 		SpecVersion:     "1.0",
 		ProtocolVersion: 1,
-		Features:        []string{"cancel", "providers", "health"},
+		Features: []string{
+			"circuit_breaker", "retry", "bulkhead", "timeout", "cache", "fallback",
+			"composition", "facade", "health", "providers", "cancel",
+		},
 	}, nil
 }
 

@@ -22,7 +22,10 @@ from driver.sync_face import SyncFace  # noqa: E402
 from skidbladnir_conformance import test_driver_pb2 as pb  # noqa: E402
 
 SERVICE = "skidbladnir.conformance.v1.TestDriver"
-FEATURES = ("providers", "health")
+FEATURES = (
+    *("circuit_breaker", "retry", "bulkhead", "timeout", "cache", "fallback"),
+    *("composition", "facade", "health", "providers"),
+)
 
 
 class Servicer:

@@ -43,7 +43,10 @@ const description = create(DescribeResponseSchema, {
   packageVersion: '0.1.0',
   specVersion: '1.0',
   protocolVersion: 1,
-  features: ['cancel', 'providers', 'health'],
+  features: [
+    ...['circuit_breaker', 'retry', 'bulkhead', 'timeout', 'cache', 'fallback'],
+    ...['composition', 'facade', 'health', 'providers', 'cancel'],
+  ],
 });
 
 async function answer(request: ReplayRequest): Promise<ReplayResponse> {

@@ -75,8 +75,6 @@ class _Maker:
             "subject": subject,
             "steps": steps,
         }
-        if any("cancel" in step or step.get("call", {}).get("cancelled") for step in steps):
-            document["needs"] = ["cancel"]
         if self._jitters:
             document["random"] = [self._random.randrange(1000) / 1000 for _ in range(RANDOM_NUMBERS)]
         return document

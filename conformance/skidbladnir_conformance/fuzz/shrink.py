@@ -57,10 +57,7 @@ def _with_steps(document: Document, steps: list[Document]) -> Document:
     """With these steps, but for those that name a call which is no longer made."""
     made = {step["call"].get("id") for step in steps if "call" in step}
     kept = [step for step in steps if step.get("cancel") is None or step["cancel"] in made]
-    result = {**document, "steps": kept}
-    if not any("cancel" in step or step.get("call", {}).get("cancelled") for step in kept):
-        result.pop("needs", None)
-    return result
+    return {**document, "steps": kept}
 
 
 def _simpler_subject(document: Document) -> Iterator[Document]:
