@@ -23,11 +23,12 @@ from skidbladnir_conformance.report import Run, column_line
 from skidbladnir_conformance.report_html.clauses import ClauseText, clause_texts, in_order
 from skidbladnir_conformance.report_html.figures import Fuzz, Mutants
 from skidbladnir_conformance.report_html.machines import Machine, machines
-from skidbladnir_conformance.report_html.traces import outcomes, trace_data
+from skidbladnir_conformance.report_html.traces import NOT_RUN, outcomes, trace_data
 from skidbladnir_conformance.spec import read_spec
 from skidbladnir_conformance.trace import Trace
 
-OUTCOMES = ("passed", "failed", "known", "skipped", "not run")
+OUTCOMES = ("passed", "failed", "known", "skipped", NOT_RUN)
+SHOWN_FAILURES = 20
 SCRIPTS = ("data.js", "element.js", "axis.js", "lane.js", "trace.js", "filter.js", "page.js")
 
 
@@ -72,6 +73,7 @@ def render(report: Report) -> str:
     spec = read_spec(SPEC)
     texts = clause_texts(spec)
     columns = report.run.columns
+    total = _cells("all", report.run.results, columns)
     named = {clause for trace in report.catalogue for clause in trace.clauses}
     template = _environment().get_template("page.html")
     return template.render(
@@ -79,10 +81,12 @@ def render(report: Report) -> str:
         run=report.run,
         columns=columns,
         outcome_names=OUTCOMES,
+        shown_failures=SHOWN_FAILURES,
         column_line=column_line,
         spec_version=SPEC_VERSION,
         groups=list(_groups(report.run, texts)),
-        total=_cells("all", report.run.results, columns),
+        total=total,
+        skipped_replays=sum(counts.get("skipped", 0) for counts in total.counts),
         chips=_chips,
         clauses=[(each, each.clause.id in named) for each in texts.values() if not each.clause.package_tests],
         by_tests=[each for each in texts.values() if each.clause.package_tests],

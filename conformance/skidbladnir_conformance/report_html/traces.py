@@ -16,6 +16,8 @@ from skidbladnir_conformance.report_html.timeline import Data, instants, timelin
 from skidbladnir_conformance.trace import Trace, action_of
 
 WRONG, UNLIKE = "wrong", "unlike"
+NOT_RUN = "not run"
+"""Outcome of every trace in a column whose driver could not be used."""
 ENDLESS = 1 << 20
 
 
@@ -25,9 +27,9 @@ def trace_data(result: Result, columns: Sequence[Column]) -> Data:
     lanes: dict[Any, Data] = {}
     seen: list[pb.Observation] = []
     for index, column in enumerate(columns):
-        answer = "the driver was not run" if column.problem else column.answers.get(trace.id, "not answered")
+        answer = column.problem or column.answers.get(trace.id, "not answered")
         verdict = result.verdicts.get(column.language)
-        outcome = "failed" if verdict is None else verdict.outcome
+        outcome = NOT_RUN if verdict is None else str(verdict.outcome)
         if isinstance(answer, pb.Observation):
             key: Any = (normalised(answer, free_order=trace.free_order), answer.leftovers, outcome)
             if key not in lanes:
@@ -37,10 +39,9 @@ def trace_data(result: Result, columns: Sequence[Column]) -> Data:
             key = (answer, outcome)
             lanes.setdefault(key, {"columns": [], "outcome": outcome})
         lanes[key]["columns"].append(index)
-        if verdict is not None and verdict.reasons:
-            lanes[key]["reasons"] = list(dict.fromkeys([*lanes[key].get("reasons", []), *verdict.reasons]))
-        elif verdict is None:
-            lanes[key]["reasons"] = [column.problem]
+        reasons = [column.problem] if verdict is None else verdict.reasons
+        if reasons:
+            lanes[key]["reasons"] = list(dict.fromkeys([*lanes[key].get("reasons", []), *reasons]))
     data: Data = {
         "id": trace.id,
         "pattern": trace.pattern,
@@ -59,8 +60,8 @@ def trace_data(result: Result, columns: Sequence[Column]) -> Data:
 
 
 def outcomes(result: Result, columns: Sequence[Column]) -> list[str]:
-    """The outcome in each column; ``not run`` where the driver could not be."""
-    return [str(result.verdicts[column.language].outcome) if column.language in result.verdicts else "not run" for column in columns]
+    """The outcome in each column."""
+    return [str(result.verdicts[column.language].outcome) if column.language in result.verdicts else NOT_RUN for column in columns]
 
 
 def yaml_text(value: Any, *, flow: bool = False) -> str:

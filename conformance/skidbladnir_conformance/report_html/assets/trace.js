@@ -37,7 +37,7 @@ function figure(trace) {
   let drawnFor = 0;
   const draw = () => {
     drawnFor = area.clientWidth;
-    const gutter = drawnFor < 500 ? 84 : 132;
+    const gutter = drawnFor < 500 ? 92 : 148;
     area.style.setProperty('--gutter', `${gutter}px`);
     const axis = new Axis(trace, drawnFor - gutter - 2);
     const lanes = apart ? trace.lanes.flatMap((lane) => lane.columns.map((column) => ({ ...lane, columns: [column] }))) : trace.lanes;
@@ -79,7 +79,7 @@ function stepsTable(trace) {
       ...apart.map((row) => ['', '', '', [path(row[0]), ' ', row[1] === null ? element('i', {}, 'alike') : element('b', {}, row[1])], ...seen.map((lane) => cell(row, lane))]),
     ];
   });
-  return element('div', {}, element('h4', {}, 'Steps'), table(`Steps of ${trace.id}`, header, rows));
+  return element('div', { class: 'steps-table' }, element('h4', {}, 'Steps'), table(`Steps of ${trace.id}`, header, rows));
 }
 
 /** @param {Row[]} rows @returns {Child[]} */
