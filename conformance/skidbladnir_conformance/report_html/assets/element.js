@@ -25,7 +25,7 @@ function filled(made, attributes, children) {
 function table(label, header, rows) {
   const cells = (/** @type {(Child | Child[])[]} */ row) =>
     row.map((cell, index) => element(index === 0 ? 'th' : 'td', index === 0 ? { scope: 'row' } : {}, ...(Array.isArray(cell) ? cell : [cell])));
-  return element('div', { class: 'scroll', role: 'region', 'aria-label': label, tabindex: 0 },
+  return element('div', { class: 'scroll', role: 'group', 'aria-label': label, tabindex: 0 },
     element('table', {},
       element('thead', {}, element('tr', {}, ...header.map((title) => element('th', { scope: 'col' }, title)))),
       element('tbody', {}, ...rows.map((row) => element('tr', {}, ...cells(row))))));

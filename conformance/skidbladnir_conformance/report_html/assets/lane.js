@@ -93,11 +93,10 @@ function beginsOf(band, axis) {
   /** @type {number[]} */
   const begins = [];
   band.states.forEach(([step, ms], index) => {
-    const slot = axis.at([step, ms]);
     const before = band.states[index - 1];
     if (before === undefined) begins.push(0);
     else if (index > 1 && before[0] === step && before[1] === ms) begins.push(begins[index - 1] + nameWidth(before[2]));
-    else begins.push(slot.x + 8);
+    else begins.push(axis.at([step, ms]).x + 8);
   });
   return begins;
 }

@@ -31,7 +31,7 @@ function facts(trace) {
 
 /** @param {Trace} trace */
 function figure(trace) {
-  const area = element('div', { class: 'scroll timeline', role: 'region', 'aria-label': `Timeline of ${trace.id}`, tabindex: 0 });
+  const area = element('div', { class: 'scroll timeline', role: 'group', 'aria-label': `Timeline of ${trace.id}`, tabindex: 0 });
   const alike = trace.lanes.some((lane) => lane.columns.length > 1 && lane.calls !== undefined);
   let apart = false;
   let drawnFor = 0;
@@ -76,7 +76,7 @@ function stepsTable(trace) {
     const apart = own.filter((row) => row.length > 2);
     return [
       [...head, expectations(plain), ...seen.map(() => (plain.length > 0 ? 'as expected' : ''))],
-      ...apart.map((row) => ['', '', '', [path(row[0]), ' ', row[1] === null ? element('i', {}, 'alike') : element('b', {}, row[1])], ...seen.map((lane) => cell(row, lane))]),
+      ...apart.map((row) => [String(index + 1), '', '', [path(row[0]), ' ', row[1] === null ? element('i', {}, 'alike') : element('b', {}, row[1])], ...seen.map((lane) => cell(row, lane))]),
     ];
   });
   return element('div', { class: 'steps-table' }, element('h4', {}, 'Steps'), table(`Steps of ${trace.id}`, header, rows));
