@@ -23,7 +23,7 @@ conformance: drivers ## Lints the catalogue, and replays it in all languages
 
 test: test-python test-go test-typescript check ## Runs the tests of every package, and the checks
 
-test-python: drivers
+test-python: drivers conformance/tests/browser/node_modules/.stamp
 	$(PY) -m pytest -q
 
 test-go:
@@ -97,6 +97,10 @@ conformance/mutants/typescript/node_modules/.stamp: conformance/mutants/typescri
 	cd conformance/mutants/typescript && npm install --no-save --no-audit --no-fund --loglevel=error
 	touch $@
 
+conformance/tests/browser/node_modules/.stamp: conformance/tests/browser/package-lock.json
+	cd conformance/tests/browser && npm install --no-save --no-audit --no-fund --loglevel=error
+	touch $@
+
 generate: $(VENV)/.stamp typescript/node_modules/.stamp ## Writes what is generated: protocol code, copies of schema and presets
 	$(PROTOC) --python_out=conformance/skidbladnir_conformance --pyi_out=conformance/skidbladnir_conformance test_driver.proto
 	cd go/driver && go generate .
@@ -109,6 +113,7 @@ check-generated: generate ## Fails when a generated file is not what `make gener
 	git diff --exit-code -- 'conformance/skidbladnir_conformance/*_pb2.py*' go/driver/testdriverpb typescript/driver/gen conformance/spec $(DATA)
 
 clean: ## Removes what was built
-	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules
+	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules \
+		conformance/tests/browser/node_modules
 
 .PHONY: help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample report check check-python check-go check-typescript drivers generate check-generated clean

@@ -176,6 +176,18 @@ def test_attempts_end_by_script_or_by_signal(tmp_path: Path) -> None:
     assert (call["end"], call["how"], call["says"]) == ([3, 60005], "ok", "x")
 
 
+def test_attempt_that_ends_by_a_signal_ends_in_the_step_of_the_signal(tmp_path: Path) -> None:
+    (trace,) = traces_of(tmp_path, OVERLAPPING.replace(", on_cancel: {settle_after_ms: 20, ok: late}", ""))
+    seen = pb.Observation()
+    for now in (0, 5, 5, 60005):
+        seen.steps.add(now_ms=now).calls.add(id="a", pending=pb.Pending(), starts_ms=[0])
+    for step in seen.steps[2:]:
+        step.calls[0].signals_ms.append(5)
+    (call,) = timeline(trace, seen)["calls"]
+    assert call["tries"] == [{"from": [0, 0], "how": "cancelled", "to": [2, 5]}]
+    assert call["how"] == "pending"
+
+
 def test_band_follows_events_and_trusts_what_is_seen_after_a_step(tmp_path: Path) -> None:
     (trace,) = traces_of(tmp_path, OVERLAPPING)
     seen = pb.Observation()

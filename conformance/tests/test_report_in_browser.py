@@ -303,7 +303,8 @@ def test_axe_finds_nothing(browser: webdriver.Chrome, size: tuple[int, int], sch
     look(browser, size, scheme)
     for name in (FAILING, LONG):
         open_trace(browser, name)
-    browser.execute_script("for (const each of document.querySelectorAll('details.plain')) each.open = true; document.querySelector('.opener').click()")
+    browser.execute_script("for (const each of document.querySelectorAll('details.plain')) each.open = true")
+    browser.find_element(By.CSS_SELECTOR, ".opener").click()
     browser.execute_script(AXE.read_text(encoding="utf-8"))
     result = browser.execute_async_script("axe.run(document, {resultTypes: ['violations']}).then(arguments[arguments.length - 1])")
     assert [(each["id"], each["help"], [node["html"] for node in each["nodes"][:3]]) for each in result["violations"]] == []

@@ -45,9 +45,7 @@ PLAIN_SECONDS = 10.0
 @click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("build/fuzz/report.json"),
-    show_default=True,
-    help="Where the figures go, as JSON.",
+    help="Where the figures go, as JSON; default: report.json in that folder.",
 )
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True)
 def fuzz_command(
@@ -59,7 +57,7 @@ def fuzz_command(
     commands: tuple[str, ...],
     findings: int,
     out: Path,
-    report: Path,
+    report: Path | None,
     timeout: float,
 ) -> None:
     """Replays random traces in all drivers, and compares them with each other and with what must always hold.
@@ -83,7 +81,7 @@ def fuzz_command(
         click.echo(f"interrupted; --seed {seed} makes the same traces again", err=True)
         sys.exit(NOT_RUN)
     _print_statistics(console, statistics)
-    _write_report(report, seed, [spec.label for spec in specs], statistics, found)
+    _write_report(report or out / "report.json", seed, [spec.label for spec in specs], statistics, found)
     for finding in found:
         path = write_finding(out, finding)
         say(console, f"FOUND {finding.document['id']}: {finding.reason}", "bold red")

@@ -66,15 +66,17 @@ def _attempts(starts: Sequence[Place], signals: Sequence[Place], asked: pb.Call,
         script = asked.op[min(index, len(asked.op) - 1)]
         how = script.WhichOneof("end") or "ok"
         end = None if how == "never" else start[1] + script.after_ms
+        known = start[0]
         heard = next((signal for signal in unheard if start[1] <= signal[1] and (end is None or signal[1] < end)), None)
         if heard is not None:
             unheard.remove(heard)
             reaction = script.on_cancel.WhichOneof("reaction") if script.HasField("on_cancel") else None
             if reaction != "ignore":
+                known = heard[0]
                 end = heard[1] + script.on_cancel.settle_after_ms
                 how = script.on_cancel.WhichOneof("end") or "cancelled"
         attempt: Data = {"from": start, "how": how}
-        step = None if end is None else next((number for number in range(start[0], len(steps)) if steps[number].now_ms >= end), None)
+        step = None if end is None else next((number for number in range(known, len(steps)) if steps[number].now_ms >= end), None)
         if step is None:
             attempt["how"] = "running"
         else:
