@@ -196,17 +196,13 @@ def test_band_follows_events_and_trusts_what_is_seen_after_a_step(tmp_path: Path
         step.policies.add(name="circuit_breaker").circuit_breaker.state = state
     event = seen.steps[2].events.add(type="circuit_state_changed", policy="circuit_breaker", at_ms=5, to="OPEN")
     setattr(event, "from", "CLOSED")
-    assert timeline(trace, seen)["bands"] == [
-        {"name": "circuit_breaker", "states": [[0, 0, "CLOSED"], [2, 5, "OPEN"], [3, 60005, "DISABLED"]]}
-    ]
+    assert timeline(trace, seen)["bands"] == [{"name": "circuit_breaker", "states": [[0, 0, "CLOSED"], [2, 5, "OPEN"], [3, 60005, "DISABLED"]]}]
 
 
 def test_page_of_a_lying_driver(conformance: Conformance, tmp_path: Path) -> None:
     """The real catalogue, a real driver, and one with a bug: what the port's author gets to see."""
     file = tmp_path / "report.html"
-    result = conformance(
-        "run", "--catalogue", str(CATALOGUE), "--id", OPENS, "--driver", "python", "--html", str(file), execs=[LYING]
-    )
+    result = conformance("run", "--catalogue", str(CATALOGUE), "--id", OPENS, "--driver", "python", "--html", str(file), execs=[LYING])
     assert result.exit_code == 1
     page = Page(file.read_text(encoding="utf-8"))
     honest, lying = page.trace(OPENS)["lanes"]

@@ -85,11 +85,11 @@ def browser(chromium: webdriver.Chrome, page: Path) -> Iterator[webdriver.Chrome
     """The page as freshly opened at 1280 px in light colours; it must not have complained when the test is over."""
     look(chromium, WIDE, "light")
     chromium.get("about:blank")
-    chromium.get_log("browser")
-    chromium.get_log("performance")
+    log(chromium, "browser")
+    log(chromium, "performance")
     chromium.get(page.as_uri())
     yield chromium
-    assert chromium.get_log("browser") == []
+    assert log(chromium, "browser") == []
 
 
 def look(browser: webdriver.Chrome, size: tuple[int, int], scheme: str) -> None:
@@ -97,6 +97,12 @@ def look(browser: webdriver.Chrome, size: tuple[int, int], scheme: str) -> None:
     metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size == PHONE}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+
+
+def log(browser: Any, kind: str) -> list[dict[str, Any]]:
+    """What a log has got since it was last asked for."""
+    entries: list[dict[str, Any]] = browser.get_log(kind)
+    return entries
 
 
 def open_trace(browser: webdriver.Chrome, name: str) -> WebElement:
@@ -135,7 +141,7 @@ def contrast(one: str, other: str) -> float:
 
 def test_page_asks_nobody_for_anything(browser: webdriver.Chrome, page: Path) -> None:
     open_trace(browser, LONG)
-    asked = [entry["message"] for entry in browser.get_log("performance") if '"Network.requestWillBeSent"' in entry["message"]]
+    asked = [entry["message"] for entry in log(browser, "performance") if '"Network.requestWillBeSent"' in entry["message"]]
     urls = {url for message in asked for url in re.findall(r'"request":\{[^{}]*"url":"([^"]*)"', message.replace('"headers":{},', ""))}
     assert {url for url in urls if not url.startswith(("data:", page.as_uri()))} == set()
     assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
