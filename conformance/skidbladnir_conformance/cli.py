@@ -14,8 +14,9 @@ import click
 from skidbladnir_conformance.fuzz.command import fuzz_command
 from skidbladnir_conformance.lint import lint, lint_packages, uncovered
 from skidbladnir_conformance.mutants.command import mutants_command
-from skidbladnir_conformance.paths import CATALOGUE, REPOSITORY, SPEC
-from skidbladnir_conformance.process import BUILT_IN, DriverSpec
+from skidbladnir_conformance.new_driver import new_driver_command
+from skidbladnir_conformance.paths import CATALOGUE, IS_CHECKOUT, REPOSITORY, SPEC
+from skidbladnir_conformance.process import BUILT_IN, DriverError, DriverSpec
 from skidbladnir_conformance.spec import read_spec
 from skidbladnir_conformance.trace import LEVELS, Filter, Trace
 
@@ -48,6 +49,7 @@ def main() -> None:
 
 main.add_command(fuzz_command)
 main.add_command(mutants_command)
+main.add_command(new_driver_command)
 
 
 @main.command("lint")
@@ -80,16 +82,25 @@ def list_command(
         click.echo(f"{trace.id}  {trace.level}  {', '.join(trace.clauses)}")
 
 
+@main.command("spec")
+@click.argument("chapter", type=click.Choice(sorted(file.stem for file in SPEC.glob("[a-z]*.md"))))
+def spec_command(chapter: str) -> None:
+    """Prints a chapter of the specification."""
+    click.echo((SPEC / f"{chapter}.md").read_text("utf-8"), nl=False)
+
+
 @main.command("coverage")
 @catalogue_option
-def coverage_command(catalogue: Path) -> None:
-    """Lists clauses and transitions of the specification that no trace reaches; replays in the driver of Python."""
+@click.option("--exec", "command", metavar="CMD", help="A command that starts a driver; default: that of Python.")
+def coverage_command(catalogue: Path, command: str | None) -> None:
+    """Lists clauses and transitions of the specification that no trace reaches, replayed in one driver."""
     from skidbladnir_conformance import coverage, test_driver_pb2
     from skidbladnir_conformance.driver import replay_all
 
     traces = _read(catalogue)
     spec = read_spec(SPEC)
-    columns, _ = asyncio.run(replay_all([DriverSpec.built_in("python")], traces, (), 10.0, lambda *_: None))
+    specs = _built_in(["python"]) if command is None else [DriverSpec.command_line(command)]
+    columns, _ = asyncio.run(replay_all(specs, traces, (), 10.0, lambda *_: None))
     _stop_on([column.problem for column in columns if column.problem])
     answers = columns[0].answers
     seen = [(trace, answer) for trace in traces if isinstance(answer := answers[trace.id], test_driver_pb2.Observation)]
@@ -135,6 +146,7 @@ def diagrams_command() -> None:
 )
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Writes JUnit XML.")
 @click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Writes a Markdown summary.")
+@click.option("--badge", type=click.Path(dir_okay=False, path_type=Path), help="Writes an SVG image with the verdict.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
@@ -155,6 +167,7 @@ def run_command(
     known_failures: Path | None,
     junit: Path | None,
     markdown: Path | None,
+    badge: Path | None,
     timeout: float,
 ) -> None:
     """Replays traces in all drivers at once.
@@ -164,7 +177,7 @@ def run_command(
     """
     from skidbladnir_conformance import run as runner
     from skidbladnir_conformance.known import read_known_failures
-    from skidbladnir_conformance.report import write_junit, write_markdown
+    from skidbladnir_conformance.report import write_badge, write_junit, write_markdown
 
     began = time.monotonic()
     everything = _read(catalogue)
@@ -186,6 +199,8 @@ def run_command(
         write_junit(junit, outcome)
     if markdown is not None:
         write_markdown(markdown, outcome)
+    if badge is not None:
+        write_badge(badge, outcome)
     sys.exit(FAILED if outcome.red else PASSED)
 
 
@@ -211,10 +226,18 @@ def _specs(
         if not drivers:
             _stop_on([f"no driver of this repository is of the language {', '.join(languages)}"])
     return [
-        *(DriverSpec.built_in(name) for name in dict.fromkeys(drivers)),
+        *_built_in(dict.fromkeys(drivers)),
         *(DriverSpec.command_line(command) for command in commands),
         *(DriverSpec(label=address, address=address) for address in addresses),
     ]
+
+
+def _built_in(names: Iterable[str]) -> list[DriverSpec]:
+    try:
+        return [DriverSpec.built_in(name) for name in names]
+    except DriverError as error:
+        _stop_on([error])
+        raise
 
 
 def _command(drivers: Sequence[str], commands: Sequence[str], addresses: Sequence[str], catalogue: Path) -> str:
