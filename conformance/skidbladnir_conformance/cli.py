@@ -15,7 +15,7 @@ from skidbladnir_conformance.fuzz.command import fuzz_command
 from skidbladnir_conformance.lint import lint, lint_packages, uncovered
 from skidbladnir_conformance.mutants.command import mutants_command
 from skidbladnir_conformance.new_driver import new_driver_command
-from skidbladnir_conformance.paths import CATALOGUE, IS_CHECKOUT, REPOSITORY, SPEC
+from skidbladnir_conformance.paths import CATALOGUE, REPOSITORY, SPEC
 from skidbladnir_conformance.process import BUILT_IN, DriverError, DriverSpec
 from skidbladnir_conformance.spec import read_spec
 from skidbladnir_conformance.trace import LEVELS, Filter, Trace
