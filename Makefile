@@ -46,7 +46,7 @@ mutants: drivers $(MUTATION_TOOLS) ## Tries the catalogue against mutants of eve
 mutants-sample: drivers $(MUTATION_TOOLS) ## The same for some mutants of each language
 	$(VENV)/bin/conformance mutants --sample 150 --seed 1
 
-check: check-python check-go check-typescript check-generated ## Linters, type checkers, generated files
+check: check-python check-go check-typescript check-workflows check-generated ## Linters, type checkers, generated files
 
 check-python: $(VENV)/.stamp
 	$(VENV)/bin/ruff check python conformance
@@ -64,6 +64,10 @@ check-go:
 check-typescript: typescript/node_modules/.stamp
 	cd typescript && npx tsc --noEmit && npx eslint .
 	cd proto && ../typescript/node_modules/.bin/buf lint
+
+check-workflows:
+	cd go/driver && go build -o ../../build/actionlint github.com/rhysd/actionlint/cmd/actionlint
+	build/actionlint .github/workflows/*.yml conformance/skidbladnir_conformance/templates/common/github-workflow.yml
 
 drivers: $(VENV)/.stamp build/go-driver typescript/build/driver.cjs ## Builds the drivers
 
@@ -107,4 +111,4 @@ check-generated: generate ## Fails when a generated file is not what `make gener
 clean: ## Removes what was built
 	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules
 
-.PHONY: help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample check check-python check-go check-typescript drivers generate check-generated clean
+.PHONY: help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample check check-python check-go check-typescript check-workflows drivers generate check-generated clean
