@@ -28,6 +28,7 @@ test-python: drivers
 
 test-go:
 	cd go && go test -race ./...
+	cd go/load/server && go test -race .
 
 test-typescript: typescript/build/driver.cjs
 	cd typescript && npx vitest run
@@ -56,6 +57,7 @@ check-python: $(VENV)/.stamp
 check-go:
 	test -z "$$(gofmt -l go)" || { gofmt -l go; exit 1; }
 	cd go && go vet ./...
+	cd go/load/server && go vet .
 	test -z "$$(gofmt -l conformance/mutants/go)" && cd conformance/mutants/go && go vet .
 	cd go/driver && go vet . && go build -o ../../build/staticcheck honnef.co/go/tools/cmd/staticcheck
 	cd go/driver && ../../build/staticcheck .
@@ -69,6 +71,9 @@ drivers: $(VENV)/.stamp build/go-driver typescript/build/driver.cjs ## Builds th
 
 build/go-driver: $(GO_SOURCES)
 	cd go/driver && go build -o ../../$@ .
+
+build/load/server: $(wildcard go/load/server/*.go) go/load/server/go.mod
+	cd go/load/server && go build -o ../../../$@ .
 
 typescript/build/driver.cjs: $(TS_SOURCES) typescript/node_modules/.stamp
 	cd typescript && npx tsup --silent
