@@ -28,6 +28,8 @@ test-python: drivers
 
 test-go:
 	cd go && go test -race ./...
+	cd go/load/server && go test -race .
+	cd go/bench && go test ./...
 
 test-typescript: typescript/build/driver.cjs
 	cd typescript && npx vitest run
@@ -46,6 +48,14 @@ mutants: drivers $(MUTATION_TOOLS) ## Tries the catalogue against mutants of eve
 mutants-sample: drivers $(MUTATION_TOOLS) ## The same for some mutants of each language
 	$(VENV)/bin/conformance mutants --sample 150 --seed 1
 
+BENCH_ROUNDS ?= 15
+BENCHSTAT := go tool benchstat -ignore round
+
+bench-go: ## Measures the Go package beside its peers (BENCH_ROUNDS=15)
+	cd go/bench && go run ./report -rounds $(BENCH_ROUNDS) -json ../../build/bench/go.json -text ../../build/bench/go.txt
+	cd go/bench && $(BENCHSTAT) -filter '.unit:cpu-sec/op /impl:(gobreaker OR failsafe-go OR skidbladnir)' -row /case -col /impl ../../build/bench/go.txt
+	cd go/bench && $(BENCHSTAT) -filter '.name:Contention .unit:cpu-sec/op /impl:/^skid/' -row /case,/impl -col /gomaxprocs ../../build/bench/go.txt
+
 check: check-python check-go check-typescript check-workflows check-generated ## Linters, type checkers, generated files
 
 check-python: $(VENV)/.stamp
@@ -56,6 +66,8 @@ check-python: $(VENV)/.stamp
 check-go:
 	test -z "$$(gofmt -l go)" || { gofmt -l go; exit 1; }
 	cd go && go vet ./...
+	cd go/load/server && go vet .
+	cd go/bench && go vet ./...
 	test -z "$$(gofmt -l conformance/mutants/go)" && cd conformance/mutants/go && go vet .
 	cd go/driver && go vet . && go build -o ../../build/staticcheck honnef.co/go/tools/cmd/staticcheck
 	cd go/driver && ../../build/staticcheck .
@@ -73,6 +85,9 @@ drivers: $(VENV)/.stamp build/go-driver typescript/build/driver.cjs ## Builds th
 
 build/go-driver: $(GO_SOURCES)
 	cd go/driver && go build -o ../../$@ .
+
+build/load/server: $(wildcard go/load/server/*.go) go/load/server/go.mod
+	cd go/load/server && go build -o ../../../$@ .
 
 typescript/build/driver.cjs: $(TS_SOURCES) typescript/node_modules/.stamp
 	cd typescript && npx tsup --silent
@@ -111,4 +126,4 @@ check-generated: generate ## Fails when a generated file is not what `make gener
 clean: ## Removes what was built
 	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules
 
-.PHONY: help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample check check-python check-go check-typescript check-workflows drivers generate check-generated clean
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' Makefile)
