@@ -65,10 +65,10 @@ class Timeout(Policy):
         """As given."""
         return self._mode
 
-    def _run(self, operation: AsyncOperation[T], key: Key) -> Coroutine[Any, Any, T]:
+    def execute(self, operation: AsyncOperation[T], *, key: Key = None) -> Coroutine[Any, Any, T]:
         return self._run_abandoning(operation) if self._mode == "abandon" else self._run_cancelling(operation)
 
-    def _run_sync(self, operation: Operation[T], key: Key) -> T:
+    def call(self, operation: Operation[T], *, key: Key = None) -> T:
         return self._call_cancelling(operation) if self._mode == "cancel" else self._call_abandoning(operation)
 
     async def _run_cancelling(self, operation: AsyncOperation[T]) -> T:
@@ -139,7 +139,7 @@ class Timeout(Policy):
             hold.add()
         self._abandoned.add(task)
         task.add_done_callback(lambda task: self._abandoned_ended(task, hold))
-        if self._listeners:
+        if self._listeners.all:
             self._listeners.emit(Event("call_abandoned", self.name))
         task.cancel()
 
@@ -189,7 +189,7 @@ class Timeout(Policy):
             return self._result_in_time(work, deadline, outer)
         try:
             error = self._timed_out() if self._is_late(deadline, outer) else CallCancelledError(self.name)
-            if self._listeners:
+            if self._listeners.all:
                 self._listeners.emit(Event("call_abandoned", self.name))
         finally:
             work.signal.cancel()
@@ -215,12 +215,12 @@ class Timeout(Policy):
             hold.end()
 
     def _timed_out(self) -> CallTimeoutError:
-        if self._listeners:
+        if self._listeners.all:
             self._listeners.emit(Event("timed_out", self.name, timeout=self._timeout / NS_PER_S))
         return CallTimeoutError(self.name, self._timeout // NS_PER_MS)
 
     def _late(self, error: BaseException | None) -> None:
-        if self._listeners:
+        if self._listeners.all:
             outcome = "success" if error is None else "failure"
             self._listeners.emit(Event("late_outcome", self.name, outcome=outcome, error=error))
 
