@@ -114,7 +114,7 @@ class Bulkhead(Policy):
         """A block of code in a slot: ``with bulkhead.guard():`` or ``async with bulkhead.guard():``."""
         return _SlotGuard(self)
 
-    async def execute(self, operation: AsyncOperation[T], *, key: Key = None) -> T:
+    async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
         if not self._try_acquire():
             await self._wait()
         try:
@@ -122,7 +122,7 @@ class Bulkhead(Policy):
         finally:
             self._release()
 
-    def call(self, operation: Operation[T], *, key: Key = None) -> T:
+    def call(self, operation: Operation[T], key: Key = None) -> T:
         if not self._try_acquire():
             self._wait_sync()
         try:
@@ -130,7 +130,7 @@ class Bulkhead(Policy):
         finally:
             self._release()
 
-    async def execute_holding(self, operation: AsyncOperation[T]) -> T:
+    async def execute_holding(self, operation: AsyncOperation[T], key: Key = None) -> T:
         """As ``execute``, where a timeout inside may abandon operations. For compositions."""
         if not self._try_acquire():
             await self._wait()
@@ -142,7 +142,7 @@ class Bulkhead(Policy):
             current_hold.reset(token)
             hold.leave()
 
-    def call_holding(self, operation: Operation[T]) -> T:
+    def call_holding(self, operation: Operation[T], key: Key = None) -> T:
         """As ``call``, where a timeout inside may abandon operations. For compositions."""
         if not self._try_acquire():
             self._wait_sync()

@@ -212,7 +212,7 @@ class Cache(Policy):
             if signal is not None:
                 signal.cancel()
 
-    async def execute(self, operation: AsyncOperation[T], *, key: Key = None) -> T:
+    async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
         if key is None:
             return await operation()
         with self._lock:
@@ -238,7 +238,7 @@ class Cache(Policy):
                 return cast("T", self._answer(flight))
         return await self._lead(cast("Flight", flight), operation)
 
-    def call(self, operation: Operation[T], *, key: Key = None) -> T:
+    def call(self, operation: Operation[T], key: Key = None) -> T:
         if key is None:
             return operation()
         with self._lock:

@@ -128,8 +128,8 @@ class Circuit:
         self._probe_successes = 0
         # When each probe that occupies a place began, the oldest first.
         self._probes: list[int] = []
-        # The permit that all calls of this generation share, where it does not matter when they began.
-        self.standing = self._standing()
+        # The permit that the calls of this generation share, where it does not matter when they began.
+        self._untimed = Permit(0, 0)
 
     def admit(self, now: int) -> tuple[Permit | None, Transition | None]:
         """The permit of a call, or None: rejected. With the transition that it caused."""
@@ -150,7 +150,15 @@ class Circuit:
         self.totals.admitted += 1
         if self.state is _HALF_OPEN:
             self._probes.append(now)
-        return self.standing or Permit(self.generation, now), transition
+        elif self._slow_call is None:
+            return self._untimed, transition
+        return Permit(self.generation, now), transition
+
+    def standing(self) -> Permit | None:
+        """The permit of a call that would be admitted now, and whose success would change nothing but totals."""
+        if self._slow_call is not None or not (self.state is _DISABLED or (self.state is _CLOSED and self.counter.skips_success)):
+            return None
+        return self._untimed
 
     def succeed(self, permit: Permit, now: int) -> Transition | None:
         self.totals.successes += 1
@@ -234,7 +242,7 @@ class Circuit:
         """Every transition passes here: a new generation, and counts from 0 (CB-17, CB-18)."""
         source, self.state = self.state, state
         self.generation += 1
-        self.standing = self._standing()
+        self._untimed = Permit(self.generation, 0)
         self._probes.clear()
         self._counts_probes = state is _HALF_OPEN or (state is _OPEN and source is _HALF_OPEN)
         if state is _OPEN:
@@ -249,10 +257,6 @@ class Circuit:
             if state is _CLOSED:
                 self._next_timeout_ms = self._reset_timeout / NS_PER_MS
         return Transition(source, state, self.generation, reason)
-
-    def _standing(self) -> Permit | None:
-        timed = self._slow_call is not None or self.state is _HALF_OPEN
-        return None if timed else Permit(self.generation, 0)
 
 
 class CircuitBreaker(Policy):
@@ -307,13 +311,13 @@ class CircuitBreaker(Policy):
             else nanoseconds(f"{path}.slow_call.duration_ms", slow_call.duration, 1),
             backoff=None if reset_timeout_backoff is None else _backoff(path, reset_timeout_backoff, reset),
         )
-        self._counter = self._circuit.counter
-        self._totals = self._circuit.totals
         self._is_failure = is_failure
         self._ignore = ignore
         self._lock = threading.Lock()
-        # For the fast path of execute and call: the permit by which a call is admitted without a decision.
+        # The fast path of ``execute`` and ``call``: the permit of a call that needs no decision. None: each needs one.
         self._standing: Permit | None = None
+        # What went by it: part of the totals.
+        self._quick_admissions = self._quick_successes = 0
         self._look()
 
     @property
@@ -335,8 +339,8 @@ class CircuitBreaker(Policy):
                 running_probes=circuit.running_probes(now),
                 generation=circuit.generation,
                 retry_after=None if retry_after is None else retry_after / NS_PER_S,
-                calls=totals.admitted + totals.rejected,
-                successes=totals.successes,
+                calls=totals.admitted + self._quick_admissions + totals.rejected,
+                successes=totals.successes + self._quick_successes,
                 failures=totals.failures,
                 ignored=totals.ignored,
                 cancelled=totals.cancelled,
@@ -374,47 +378,46 @@ class CircuitBreaker(Policy):
 
     # The fast path of both faces: while a success changes nothing but totals and nobody listens, a call takes no lock, reads
     # no clock and asks nobody. It relies on one thing, that the interpreter does not change threads within `n += 1`;
-    # ``_look`` closes it where that is not so.
+    # where that is not so, ``_look`` never opens it.
 
-    async def execute(self, operation: AsyncOperation[T], *, key: Key = None) -> T:
+    async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
         permit = self._standing
         if permit is None:
             permit = self._admit()
         else:
-            self._totals.admitted += 1
+            self._quick_admissions += 1
         try:
             result = await operation()
         except BaseException as error:
             self._raised(permit, error)
             raise
-        if permit is self._standing and self._counter.skips_success:
-            self._totals.successes += 1
+        if permit is self._standing:
+            self._quick_successes += 1
         else:
             self._returned(permit, result)
         return result
 
-    def call(self, operation: Operation[T], *, key: Key = None) -> T:
+    def call(self, operation: Operation[T], key: Key = None) -> T:
         permit = self._standing
         if permit is None:
             permit = self._admit()
         else:
-            self._totals.admitted += 1
+            self._quick_admissions += 1
         try:
             result = operation()
         except BaseException as error:
             self._raised(permit, error)
             raise
-        if permit is self._standing and self._counter.skips_success:
-            self._totals.successes += 1
+        if permit is self._standing:
+            self._quick_successes += 1
         else:
             self._returned(permit, result)
         return result
 
     def _look(self) -> None:
-        """Opens or closes the fast path; under the lock, after every transition and change of listeners."""
-        admits = self._circuit.state is _CLOSED or self._circuit.state is _DISABLED
+        """Opens or closes the fast path; under the lock, whenever an outcome was recorded or a listener came or went."""
         plain = self._is_failure is None and self._ignore is None and not self._listeners.all
-        self._standing = self._circuit.standing if SWITCHES_AT_CALLS and admits and plain else None
+        self._standing = self._circuit.standing() if SWITCHES_AT_CALLS and plain else None
 
     def _admit(self) -> Permit:
         with self._lock:
@@ -422,7 +425,7 @@ class CircuitBreaker(Policy):
             permit, transition = circuit.admit(now)
             if transition is not None:
                 self._look()
-            elif permit is not None and not self._listeners.all:
+            if permit is not None and not self._listeners.all:
                 return permit
             state, generation, retry_after = circuit.state, circuit.generation, circuit.retry_after(now)
         if self._listeners.all:
@@ -479,8 +482,7 @@ class CircuitBreaker(Policy):
         with self._lock:
             now = self._now()
             transition = self._circuit.fail(permit, now) if failed else self._circuit.succeed(permit, now)
-            if transition is not None:
-                self._look()
+            self._look()
         if self._listeners.all:
             kind: EventType = "call_failed" if failed else "call_succeeded"
             shown = error if failed else None

@@ -7,16 +7,10 @@ from functools import partial
 from typing import Any
 
 from skidbladnir.bulkhead import Bulkhead
-from skidbladnir.cache import Cache
 from skidbladnir.errors import ConfigurationError
 from skidbladnir.events import Listener
 from skidbladnir.policy import AsyncOperation, Key, Layer, Operation, Policy, T
 from skidbladnir.timeout import Timeout
-
-# A policy's face, the innermost first, and whether the key is for it.
-_AsyncLayer = tuple[Callable[..., Coroutine[Any, Any, Any]], bool]
-_SyncLayer = tuple[Callable[..., Any], bool]
-
 
 class Composition(Layer):
     """Policies around an operation, the first outermost. Made by ``compose``."""
@@ -24,29 +18,27 @@ class Composition(Layer):
     def __init__(self, policies: tuple[Policy, ...]) -> None:
         self.policies = policies
         # A bulkhead keeps the slots of abandoned operations only where a timeout inside may abandon any (BH-7).
-        async_layers: list[_AsyncLayer] = []
-        sync_layers: list[_SyncLayer] = []
+        async_layers: list[Callable[..., Coroutine[Any, Any, Any]]] = []
+        sync_layers: list[Callable[..., Any]] = []
         abandons = abandons_sync = False
         for policy in reversed(policies):
             if isinstance(policy, Timeout):
                 abandons |= policy.mode == "abandon"
                 abandons_sync |= policy.mode != "cancel"
             bulkhead = policy if isinstance(policy, Bulkhead) else None
-            keyed = isinstance(policy, Cache)
-            async_layers.append((bulkhead.execute_holding if bulkhead and abandons else policy.execute, keyed))
-            sync_layers.append((bulkhead.call_holding if bulkhead and abandons_sync else policy.call, keyed))
+            async_layers.append(bulkhead.execute_holding if bulkhead and abandons else policy.execute)
+            sync_layers.append(bulkhead.call_holding if bulkhead and abandons_sync else policy.call)
         *self._inner, self._outermost = async_layers
         self._sync_layers = sync_layers
 
-    def execute(self, operation: AsyncOperation[T], *, key: Key = None) -> Coroutine[Any, Any, T]:
-        for layer, keyed in self._inner:
-            operation = partial(layer, operation, key=key) if keyed else partial(layer, operation)
-        layer, keyed = self._outermost
-        return layer(operation, key=key) if keyed else layer(operation)
+    def execute(self, operation: AsyncOperation[T], key: Key = None) -> Coroutine[Any, Any, T]:
+        for layer in self._inner:
+            operation = partial(layer, operation, key)
+        return self._outermost(operation, key)
 
-    def call(self, operation: Operation[T], *, key: Key = None) -> T:
-        for layer, keyed in self._sync_layers:
-            operation = partial(layer, operation, key=key) if keyed else partial(layer, operation)
+    def call(self, operation: Operation[T], key: Key = None) -> T:
+        for layer in self._sync_layers:
+            operation = partial(layer, operation, key)
         return operation()
 
     def add_listener(self, listener: Listener) -> Callable[[], None]:

@@ -38,10 +38,10 @@ class Fallback(Policy):
         self._handler = handler
         self._when = when
 
-    def execute(self, operation: AsyncOperation[T], *, key: Key = None) -> Coroutine[Any, Any, T]:
+    def execute(self, operation: AsyncOperation[T], key: Key = None) -> Coroutine[Any, Any, T]:
         return self.run_with(self._handler, operation)
 
-    def call(self, operation: Operation[T], *, key: Key = None) -> T:
+    def call(self, operation: Operation[T], key: Key = None) -> T:
         return self.run_with_sync(self._handler, operation)
 
     async def run_with(self, handler: Handler, operation: AsyncOperation[T]) -> T:

@@ -31,7 +31,8 @@ SWITCHES_AT_CALLS = sys.implementation.name == "cpython" and bool(getattr(sys, "
 class Layer(ABC):
     """Anything a call can go through: a policy or a composition of several. Async by ``execute``, sync by ``call``.
 
-    Each implements the two itself: a method in between would cost more than most policies do.
+    Each implements the two itself: a method in between would cost more than most policies do. ``key`` is to be given by
+    its name; the signatures do not insist, since CPython is slow to call functions with keyword-only parameters.
     """
 
     @abstractmethod
@@ -39,14 +40,14 @@ class Layer(ABC):
         """Adds a listener for every event from here on (EV-4); returns what removes it again."""
 
     @abstractmethod
-    def execute(self, operation: AsyncOperation[T], *, key: Key = None) -> Coroutine[Any, Any, T]:
+    def execute(self, operation: AsyncOperation[T], key: Key = None) -> Coroutine[Any, Any, T]:
         """Runs an async operation, a function without arguments, under this policy.
 
         ``key`` is for a cache: None passes it by. Raises what the operation raises, unchanged, and this package's errors.
         """
 
     @abstractmethod
-    def call(self, operation: Operation[T], *, key: Key = None) -> T:
+    def call(self, operation: Operation[T], key: Key = None) -> T:
         """As ``execute``, for a function that is not async."""
 
     def wrap(self, function: Callable[P, T], *, key: Callable[P, Hashable] | None = None) -> Callable[P, T]:

@@ -110,7 +110,7 @@ class Retry(Policy):
         self._max_elapsed = optional_nanoseconds(f"{path}.max_elapsed_ms", max_elapsed, 0)
         self._random = random
 
-    async def execute(self, operation: AsyncOperation[T], *, key: Key = None) -> T:
+    async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
         # A clock is read, and state kept, only once something has failed or a time limit asks for it.
         began = 0 if self._max_elapsed is None else self._clock.now()
         course: _Course | None = None
@@ -127,7 +127,7 @@ class Retry(Policy):
             if delay > 0:
                 await asyncio.sleep(delay / NS_PER_S)
 
-    def call(self, operation: Operation[T], *, key: Key = None) -> T:
+    def call(self, operation: Operation[T], key: Key = None) -> T:
         began = 0 if self._max_elapsed is None else self._clock.now()
         course: _Course | None = None
         while True:
