@@ -114,7 +114,7 @@ class Bulkhead(Policy):
         """A block of code in a slot: ``with bulkhead.guard():`` or ``async with bulkhead.guard():``."""
         return _SlotGuard(self)
 
-    async def _run(self, operation: AsyncOperation[T], key: Key) -> T:
+    async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
         if not self._try_acquire():
             await self._wait()
         try:
@@ -122,7 +122,7 @@ class Bulkhead(Policy):
         finally:
             self._release()
 
-    def _run_sync(self, operation: Operation[T], key: Key) -> T:
+    def call(self, operation: Operation[T], key: Key = None) -> T:
         if not self._try_acquire():
             self._wait_sync()
         try:
@@ -130,8 +130,8 @@ class Bulkhead(Policy):
         finally:
             self._release()
 
-    async def run_holding(self, operation: AsyncOperation[T], key: Key) -> T:
-        """As ``_run``, where a timeout inside may abandon operations. For compositions."""
+    async def execute_holding(self, operation: AsyncOperation[T], key: Key = None) -> T:
+        """As ``execute``, where a timeout inside may abandon operations. For compositions."""
         if not self._try_acquire():
             await self._wait()
         hold = Hold(self._release, current_hold.get())
@@ -142,8 +142,8 @@ class Bulkhead(Policy):
             current_hold.reset(token)
             hold.leave()
 
-    def run_holding_sync(self, operation: Operation[T], key: Key) -> T:
-        """As ``_run_sync``, where a timeout inside may abandon operations. For compositions."""
+    def call_holding(self, operation: Operation[T], key: Key = None) -> T:
+        """As ``call``, where a timeout inside may abandon operations. For compositions."""
         if not self._try_acquire():
             self._wait_sync()
         hold = Hold(self._release, current_hold.get())
@@ -177,7 +177,7 @@ class Bulkhead(Policy):
             raise BulkheadFullError(self.name, self._max_running, self._max_queue)
         if self._max_wait == 0:
             raise self._waited()
-        if self._listeners:
+        if self._listeners.all:
             self._listeners.emit(Event("bulkhead_queued", self.name, queue_size=size))
         return True
 
@@ -245,7 +245,7 @@ class Bulkhead(Policy):
                 waiting, _ = self._queue.popitem(last=False)
                 waiting.granted = True
                 size = len(self._queue)
-            if self._listeners:
+            if self._listeners.all:
                 self._listeners.emit(Event("bulkhead_handed_over", self.name, queue_size=size))
             if waiting.waiter.set():
                 return
@@ -258,7 +258,7 @@ class Bulkhead(Policy):
         return BulkheadWaitTimeoutError(self.name, (self._max_wait or 0) // NS_PER_MS)
 
     def _reject(self, reason: str) -> None:
-        if self._listeners:
+        if self._listeners.all:
             self._listeners.emit(Event("bulkhead_rejected", self.name, reason=reason))
 
 

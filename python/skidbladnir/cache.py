@@ -212,7 +212,7 @@ class Cache(Policy):
             if signal is not None:
                 signal.cancel()
 
-    async def _run(self, operation: AsyncOperation[T], key: Key) -> T:
+    async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
         if key is None:
             return await operation()
         with self._lock:
@@ -238,7 +238,7 @@ class Cache(Policy):
                 return cast("T", self._answer(flight))
         return await self._lead(cast("Flight", flight), operation)
 
-    def _run_sync(self, operation: Operation[T], key: Key) -> T:
+    def call(self, operation: Operation[T], key: Key = None) -> T:
         if key is None:
             return operation()
         with self._lock:
@@ -392,7 +392,7 @@ class Cache(Policy):
         return flight.value
 
     def _emit(self, kind: EventType, key: object, error: BaseException | None = None) -> None:
-        if self._listeners:
+        if self._listeners.all:
             self._listeners.emit(Event(kind, self.name, key=key, error=error))
 
 

@@ -142,7 +142,7 @@ class ResilienceFacade:
         """Runs an async operation under all patterns. ``key`` None passes the cache by; ``fallback`` receives the error."""
         if fallback is not None:
             return self._fallback.run_with(fallback, partial(self.execute, key, operation))
-        return _plain(operation) if self._inside is None else self._inside._run(operation, key)
+        return _plain(operation) if self._inside is None else self._inside.execute(operation, key)
 
     def call(
         self, key: Hashable | None, operation: Operation[T], fallback: Callable[[Exception], T] | None = None
@@ -150,7 +150,7 @@ class ResilienceFacade:
         """As ``execute``, for functions that are not async."""
         if fallback is not None:
             return self._fallback.run_with_sync(fallback, partial(self.call, key, operation))
-        return operation() if self._inside is None else self._inside._run_sync(operation, key)
+        return operation() if self._inside is None else self._inside.call(operation, key)
 
     def status(self) -> FacadeStatus:
         """The circuit's state and the bulkhead's load (FA-6)."""
