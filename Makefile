@@ -46,6 +46,10 @@ mutants: drivers $(MUTATION_TOOLS) ## Tries the catalogue against mutants of eve
 mutants-sample: drivers $(MUTATION_TOOLS) ## The same for some mutants of each language
 	$(VENV)/bin/conformance mutants --sample 150 --seed 1
 
+bench-typescript: typescript/build/driver.cjs typescript/bench/node_modules/.stamp ## Measures the TypeScript package beside its peers
+	cd typescript/bench && ../node_modules/.bin/tsup
+	node --expose-gc typescript/bench/build/main.js --out build/bench/typescript.json
+
 check: check-python check-go check-typescript check-generated ## Linters, type checkers, generated files
 
 check-python: $(VENV)/.stamp
@@ -61,8 +65,8 @@ check-go:
 	cd go/driver && ../../build/staticcheck .
 	cd go && ../build/staticcheck ./...
 
-check-typescript: typescript/node_modules/.stamp
-	cd typescript && npx tsc --noEmit && npx eslint .
+check-typescript: typescript/build/driver.cjs typescript/bench/node_modules/.stamp
+	cd typescript && npx tsc --noEmit && npx tsc --noEmit -p bench && npx eslint .
 	cd proto && ../typescript/node_modules/.bin/buf lint
 
 drivers: $(VENV)/.stamp build/go-driver typescript/build/driver.cjs ## Builds the drivers
@@ -82,6 +86,10 @@ $(VENV)/.stamp: python/requirements.lock pyproject.toml conformance/pyproject.to
 typescript/node_modules/.stamp: typescript/package-lock.json
 	# Not `npm ci`: npm leaves the optional packages of other platforms out of the lock file, and `ci` then refuses it.
 	cd typescript && npm install --no-save --no-audit --no-fund --loglevel=error
+	touch $@
+
+typescript/bench/node_modules/.stamp: typescript/bench/package-lock.json
+	cd $(dir $<) && npm install --no-save --no-audit --no-fund --loglevel=error
 	touch $@
 
 build/mutants/venv/.stamp: conformance/mutants/python/requirements.lock
@@ -105,6 +113,6 @@ check-generated: generate ## Fails when a generated file is not what `make gener
 	git diff --exit-code -- 'conformance/skidbladnir_conformance/*_pb2.py*' go/driver/testdriverpb typescript/driver/gen conformance/spec $(DATA)
 
 clean: ## Removes what was built
-	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules
+	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build typescript/bench/node_modules typescript/bench/build conformance/mutants/typescript/node_modules
 
-.PHONY: help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample check check-python check-go check-typescript drivers generate check-generated clean
+.PHONY: help conformance test test-python test-go test-typescript bench-typescript fuzz fuzz-long mutants mutants-sample check check-python check-go check-typescript drivers generate check-generated clean
