@@ -56,6 +56,10 @@ bench-go: ## Measures the Go package beside its peers (BENCH_ROUNDS=15)
 	cd go/bench && $(BENCHSTAT) -filter '.unit:cpu-sec/op /impl:(gobreaker OR failsafe-go OR skidbladnir)' -row /case -col /impl ../../build/bench/go.txt
 	cd go/bench && $(BENCHSTAT) -filter '.name:Contention .unit:cpu-sec/op /impl:/^skid/' -row /case,/impl -col /gomaxprocs ../../build/bench/go.txt
 
+bench-typescript: typescript/build/driver.cjs typescript/bench/node_modules/.stamp ## Measures the TypeScript package beside its peers
+	cd typescript/bench && ../node_modules/.bin/tsup
+	node --expose-gc typescript/bench/build/main.js --out build/bench/typescript.json
+
 check: check-python check-go check-typescript check-workflows check-generated ## Linters, type checkers, generated files
 
 check-python: $(VENV)/.stamp
@@ -73,8 +77,8 @@ check-go:
 	cd go/driver && ../../build/staticcheck .
 	cd go && ../build/staticcheck ./...
 
-check-typescript: typescript/node_modules/.stamp
-	cd typescript && npx tsc --noEmit && npx eslint .
+check-typescript: typescript/build/driver.cjs typescript/bench/node_modules/.stamp
+	cd typescript && npx tsc --noEmit && npx tsc --noEmit -p bench && npx eslint .
 	cd proto && ../typescript/node_modules/.bin/buf lint
 
 check-workflows:
@@ -103,6 +107,10 @@ typescript/node_modules/.stamp: typescript/package-lock.json
 	cd typescript && npm install --no-save --no-audit --no-fund --loglevel=error
 	touch $@
 
+typescript/bench/node_modules/.stamp: typescript/bench/package-lock.json
+	cd $(dir $<) && npm install --no-save --no-audit --no-fund --loglevel=error
+	touch $@
+
 build/mutants/venv/.stamp: conformance/mutants/python/requirements.lock
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
@@ -124,6 +132,6 @@ check-generated: generate ## Fails when a generated file is not what `make gener
 	git diff --exit-code -- 'conformance/skidbladnir_conformance/*_pb2.py*' go/driver/testdriverpb typescript/driver/gen conformance/spec $(DATA)
 
 clean: ## Removes what was built
-	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules
+	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build typescript/bench/node_modules typescript/bench/build conformance/mutants/typescript/node_modules
 
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' Makefile)
