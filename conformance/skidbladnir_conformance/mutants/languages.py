@@ -7,8 +7,11 @@ import shutil
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from subprocess import PIPE
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from skidbladnir_conformance.mutants.model import Mutant, content_hash
@@ -42,6 +45,10 @@ class Language(ABC):
     @abstractmethod
     def drivers(self, mutant: Mutant | None) -> list[DriverSpec]:
         """The drivers with a mutant, or without one."""
+
+    def tools(self) -> AbstractContextManager[None]:
+        """Whatever has to run beside the drivers."""
+        return nullcontext()
 
     def _files(self, folder: str, pattern: str, without: Iterable[str]) -> list[str]:
         found = sorted((self.root / folder).glob(pattern))
@@ -82,9 +89,10 @@ class Language(ABC):
 
 
 class Python(Language):
-    """A launcher of the driver changes the text of the mutated module as it is loaded."""
+    """As a module is loaded, its text is changed. The drivers are forks of a process that has imported all else."""
 
     name = "python"
+    nest: Path | None = None
 
     def sources(self) -> list[str]:
         return self._files("python/skidbladnir", "*.py", ["testing.py"])
@@ -93,13 +101,24 @@ class Python(Language):
         python = self.root / BUILD / "venv/bin/python"
         return self._listed([str(python), str(TOOLS / "python/list_mutants.py"), *self.sources()])
 
+    @contextmanager
+    def tools(self) -> Iterator[None]:
+        with TemporaryDirectory(prefix="skidbladnir-") as folder:
+            self.nest = Path(folder) / "nest"
+            command = [sys.executable, str(TOOLS / "python/nest.py"), str(self.nest)]
+            with subprocess.Popen(command, cwd=self.root, stdin=PIPE, stdout=PIPE, start_new_session=True) as process:
+                assert process.stdout is not None
+                if not process.stdout.readline():
+                    raise ToolFailed(f"{' '.join(command)}: does not start")
+                yield  # it ends when its standard input is closed, here or by the end of this process
+
     def drivers(self, mutant: Mutant | None) -> list[DriverSpec]:
         environment: tuple[tuple[str, str], ...] = ()
         if mutant is not None:
             module = ".".join(Path(mutant.file).relative_to("python").with_suffix("").parts).removesuffix(".__init__")
             change = {"module": module, "start": mutant.start, "end": mutant.end, "after": mutant.after}
             environment = (("SKIDBLADNIR_MUTANT", json.dumps(change)),)
-        command = (sys.executable, str(TOOLS / "python/driver.py"))
+        command = (sys.executable, "-I", "-S", str(TOOLS / "python/hatch.py"), str(self.nest))
         return [
             DriverSpec("python", command, directory=self.root, environment=environment),
             DriverSpec("python-sync", (*command, "--sync"), directory=self.root, environment=environment),
