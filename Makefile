@@ -23,7 +23,7 @@ conformance: drivers ## Lints the catalogue, and replays it in all languages
 
 test: test-python test-go test-typescript check ## Runs the tests of every package, and the checks
 
-test-python: drivers
+test-python: drivers conformance/tests/browser/node_modules/.stamp
 	$(PY) -m pytest -q
 
 test-go:
@@ -60,6 +60,9 @@ bench-typescript: typescript/build/driver.cjs typescript/bench/node_modules/.sta
 	cd typescript/bench && ../node_modules/.bin/tsup
 	node --expose-gc typescript/bench/build/main.js --out build/bench/typescript.json
 
+report: drivers ## Writes build/report.html: every trace drawn, with the figures of coverage, mutation and exploration
+	$(VENV)/bin/conformance report
+
 check: check-python check-go check-typescript check-workflows check-generated ## Linters, type checkers, generated files
 
 check-python: $(VENV)/.stamp
@@ -79,6 +82,7 @@ check-go:
 
 check-typescript: typescript/build/driver.cjs typescript/bench/node_modules/.stamp
 	cd typescript && npx tsc --noEmit && npx tsc --noEmit -p bench && npx eslint .
+	typescript/node_modules/.bin/tsc -p conformance/skidbladnir_conformance/report_html/assets
 	cd proto && ../typescript/node_modules/.bin/buf lint
 
 check-workflows:
@@ -120,6 +124,10 @@ conformance/mutants/typescript/node_modules/.stamp: conformance/mutants/typescri
 	cd conformance/mutants/typescript && npm install --no-save --no-audit --no-fund --loglevel=error
 	touch $@
 
+conformance/tests/browser/node_modules/.stamp: conformance/tests/browser/package-lock.json
+	cd conformance/tests/browser && npm install --no-save --no-audit --no-fund --loglevel=error
+	touch $@
+
 generate: $(VENV)/.stamp typescript/node_modules/.stamp ## Writes what is generated: protocol code, copies of schema and presets
 	$(PROTOC) --python_out=conformance/skidbladnir_conformance --pyi_out=conformance/skidbladnir_conformance test_driver.proto
 	cd go/driver && go generate .
@@ -135,3 +143,7 @@ clean: ## Removes what was built
 	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build typescript/bench/node_modules typescript/bench/build conformance/mutants/typescript/node_modules
 
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' Makefile)
+	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules \
+		conformance/tests/browser/node_modules
+
+.PHONY: help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample report check check-python check-go check-typescript drivers generate check-generated clean
