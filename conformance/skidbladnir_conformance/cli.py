@@ -123,6 +123,7 @@ def coverage_command(catalogue: Path, command: str | None) -> None:
     """Lists clauses and transitions of the specification that no trace reaches, replayed in one driver."""
     from skidbladnir_conformance import coverage, test_driver_pb2
     from skidbladnir_conformance.driver import replay_all
+    from skidbladnir_conformance.observation import complete
 
     traces = _read(catalogue)
     spec = read_spec(SPEC)
@@ -131,6 +132,8 @@ def coverage_command(catalogue: Path, command: str | None) -> None:
     _stop_on([column.problem for column in columns if column.problem])
     answers = columns[0].answers
     seen = [(trace, answer) for trace in traces if isinstance(answer := answers[trace.id], test_driver_pb2.Observation)]
+    for _, observation in seen:
+        complete(observation)
     transitions = coverage.read_transitions(SPEC)
     left = coverage.unseen(transitions, [each for pair in seen for each in coverage.happenings(*pair)])
     clauses = uncovered(traces, spec)
