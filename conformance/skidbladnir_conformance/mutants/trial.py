@@ -17,8 +17,8 @@ from skidbladnir_conformance.process import DriverSpec
 from skidbladnir_conformance.trace import Trace
 
 CLEAN = "clean"
-# Traces sent ahead of their answers: few, as most are not needed.
-AHEAD = 4
+# Traces sent ahead of their answers: few of the first batch, as most of it will not be needed.
+AHEAD = (8, 64)
 # Files whose traces stand in a folder of another name.
 FOLDERS = {"circuit": "circuit_breaker", "window": "circuit_breaker", "compose": "composition", "matching": "retry"}
 
@@ -71,7 +71,7 @@ async def run_clean(specs: Sequence[DriverSpec], traces: Sequence[Trace]) -> Cle
 
     drivers = [Driver(spec, 30.0, on_answer) for spec in specs]
     try:
-        await _replay(drivers, [traces])
+        await _replay(drivers, [[], traces])
     except Noticed as noticed:
         raise CleanRunFailed(f"without a mutant: {noticed.by}") from None
     answers = {driver.column.spec.label: driver.column.answers for driver in drivers}
@@ -121,19 +121,19 @@ async def _replay(drivers: Sequence[Driver], batches: Sequence[Sequence[Trace]])
     """
     opened = set[Driver]()
     try:
-        for traces in filter(None, batches):
-            for driver in drivers:
+        for traces, ahead in zip(batches, AHEAD, strict=False):
+            for driver in drivers if traces else ():
                 if driver not in opened:
                     opened.add(driver)
                     await driver.open()
-                await _replay_in(driver, traces)
+                await _replay_in(driver, traces, ahead)
     finally:
         await asyncio.gather(*(driver.kill(patience=0) for driver in opened))
 
 
-async def _replay_in(driver: Driver, traces: Sequence[Trace]) -> None:
+async def _replay_in(driver: Driver, traces: Sequence[Trace], ahead: int) -> None:
     try:
-        await driver.replay_once(traces, AHEAD)
+        await driver.replay_once(traces, ahead)
     except TraceLost as lost:
         waiting = next((trace.id for trace in traces if trace.id not in driver.column.answers), "the end")
         if isinstance(lost, TraceHangs):
