@@ -133,14 +133,14 @@ class Driver:
             if self._channel is None and left and not await self._restart(restarts, left):
                 return
 
-    async def replay_once(self, traces: Sequence[Trace]) -> None:
-        """As :meth:`replay`, without a second chance.
+    async def replay_once(self, traces: Sequence[Trace], window: int) -> None:
+        """As :meth:`replay`, without a second chance; ``window`` traces are sent ahead of their answers.
 
         Raises:
             TraceLost: at the first trace that costs the driver its life or its tongue.
         """
         if not self.column.problem:
-            await self._stream(self._replayable(traces), WINDOW)
+            await self._stream(self._replayable(traces), window)
 
     def _replayable(self, traces: Sequence[Trace]) -> list[Trace]:
         """The traces whose features the driver has; the others are answered."""

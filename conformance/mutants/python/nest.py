@@ -22,6 +22,7 @@ PATIENTLY = 64
 
 def import_all() -> None:
     """Imports what a driver imports, then forgets the modules that can have mutants, and the driver's own."""
+    sys.dont_write_bytecode = False  # so that the forks need not compile
     runpy.run_path(str(DRIVER), run_name="imported")
     for name in list(sys.modules):
         if name.partition(".")[0] in ("skidbladnir", "driver"):

@@ -22,7 +22,7 @@ from skidbladnir_conformance.mutants.equivalents import Listed, read_listed
 from skidbladnir_conformance.mutants.languages import BUILD, TOOLS, Language, ToolFailed
 from skidbladnir_conformance.mutants.model import Mutant, Trial, content_hash
 from skidbladnir_conformance.mutants.results import Results
-from skidbladnir_conformance.mutants.trial import Clean, own_traces_first, run_clean, try_mutant
+from skidbladnir_conformance.mutants.trial import Clean, run_clean, try_mutant
 from skidbladnir_conformance.mutants.verdict import Verdict, judge_language, write_report
 from skidbladnir_conformance.paths import CATALOGUE, REPOSITORY, SPEC
 from skidbladnir_conformance.spec import read_spec
@@ -126,7 +126,7 @@ async def _try_all(hunt: Hunt, language: Language, left: Sequence[Mutant], clean
     async def worker() -> None:
         for mutant in waiting:
             survived = results.survived(mutant)
-            traces = [trace for trace in own_traces_first(mutant, hunt.traces) if trace.hash not in survived]
+            traces = [trace for trace in hunt.traces if trace.hash not in survived]
             trial = await try_mutant(language, mutant, traces, clean, hunt.catalogue)
             results.add(mutant, trial)
             progress.add(mutant, trial)

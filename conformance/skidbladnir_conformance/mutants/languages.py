@@ -54,10 +54,9 @@ class Language(ABC):
         found = sorted((self.root / folder).glob(pattern))
         return [str(file.relative_to(self.root)) for file in found if not any(file.match(each) for each in without)]
 
-    def _listed(self, command: Sequence[str]) -> list[Mutant]:
-        """The mutants that a tool lists as JSON."""
+    def _mutants(self, listed: Sequence[dict[str, Any]]) -> list[Mutant]:
+        """The mutants that a tool has listed."""
         contents = {file: (self.root / file).read_bytes() for file in self.sources()}
-        listed: list[dict[str, Any]] = json.loads(self._run(command))
         mutants = []
         for number, each in enumerate(listed):
             content = contents[each["file"]]
@@ -99,7 +98,13 @@ class Python(Language):
 
     def prepare(self) -> list[Mutant]:
         python = self.root / BUILD / "venv/bin/python"
-        return self._listed([str(python), str(TOOLS / "python/list_mutants.py"), *self.sources()])
+        tool = str(TOOLS / "python/list_mutants.py")
+        listing = self.root / BUILD / "python-listing.json"
+        read = b"\0".join((self.root / file).read_bytes() for file in [tool, *self.sources()])
+        if not listing.exists() or json.loads(listing.read_bytes())["of"] != content_hash(read):
+            mutants = json.loads(self._run([str(python), tool, *self.sources()]))
+            listing.write_text(json.dumps({"of": content_hash(read), "mutants": mutants}), encoding="utf-8")
+        return self._mutants(json.loads(listing.read_bytes())["mutants"])
 
     @contextmanager
     def tools(self) -> Iterator[None]:
@@ -151,13 +156,13 @@ class TypeScript(Switched):
         shutil.rmtree(out, ignore_errors=True)
         shutil.copytree(self.root / self.name, out, ignore=shutil.ignore_patterns("node_modules", "build", "dist"))
         (out / "node_modules").symlink_to(self.root / self.name / "node_modules")
-        mutants = self._listed(["node", str(TOOLS / "typescript/instrument.mjs"), str(BUILD), *self.sources()])
+        listed = self._run(["node", str(TOOLS / "typescript/instrument.mjs"), str(BUILD), *self.sources()])
         bundle = ("--bundle", "--platform=node", "--format=cjs", "--target=node20", "--loader:.yaml=text")
         self._run(
             ["node_modules/.bin/esbuild", "driver/main.ts", *bundle, "--outfile=driver.cjs", "--log-level=error"],
             str(BUILD / self.name),
         )
-        return mutants
+        return self._mutants(json.loads(listed))
 
 
 class Go(Switched):
@@ -178,10 +183,10 @@ class Go(Switched):
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         tool = ["go", "-C", str(TOOLS / self.name), "run", ".", str(out), str(self.root / "go"), ".", "./providers"]
-        mutants = self._listed(tool)
+        listed = self._run(tool)
         overlay = str(out / "overlay.json")
         self._run(["go", "build", "-overlay", overlay, "-o", str(out / "driver"), "."], "go/driver")
-        return mutants
+        return self._mutants(json.loads(listed))
 
 
 LANGUAGES: dict[str, type[Language]] = {language.name: language for language in (Python, Go, TypeScript)}

@@ -18,6 +18,8 @@ from skidbladnir_conformance.process import DriverSpec
 from skidbladnir_conformance.trace import Trace
 
 CLEAN = "clean"
+# Traces sent ahead of their answers: few of the first batch, as most of it will not be needed.
+AHEAD = (8, 64)
 # Files whose traces stand in a folder of another name.
 FOLDERS = {"circuit": "circuit_breaker", "window": "circuit_breaker", "compose": "composition", "matching": "retry"}
 
@@ -70,7 +72,7 @@ async def run_clean(specs: Sequence[DriverSpec], traces: Sequence[Trace]) -> Cle
 
     drivers = [Driver(spec, 30.0, on_answer) for spec in specs]
     try:
-        await _replay(drivers, traces)
+        await _replay(drivers, [[], traces])
     except Noticed as noticed:
         raise CleanRunFailed(f"without a mutant: {noticed.by}") from None
     answers = {driver.column.spec.label: driver.column.answers for driver in drivers}
@@ -83,15 +85,16 @@ async def try_mutant(language: Language, mutant: Mutant, traces: Sequence[Trace]
     One that seems to hang, or not to start, is tried again: with twice the time that the unmutated drivers need just then.
     """
     began = time.monotonic()
-    noticed = await _try(language.drivers(mutant), traces, clean)
+    batches = own_traces_first(mutant, traces)
+    noticed = await _try(language.drivers(mutant), batches, clean)
     if noticed is not None and noticed.doubtful:
         clean = await run_clean(language.drivers(None), traces)
-        noticed = await _try(language.drivers(mutant), traces, clean.doubled())
+        noticed = await _try(language.drivers(mutant), batches, clean.doubled())
     seconds = round(time.monotonic() - began, 2)
     return Trial("survived", "", catalogue, seconds) if noticed is None else Trial(noticed.outcome, noticed.by, catalogue, seconds)
 
 
-async def _try(specs: Sequence[DriverSpec], traces: Sequence[Trace], clean: Clean) -> Noticed | None:
+async def _try(specs: Sequence[DriverSpec], batches: Sequence[Sequence[Trace]], clean: Clean) -> Noticed | None:
     """The first difference from what is expected, or was seen clean."""
 
     def on_answer(spec: DriverSpec, trace: Trace, answer: Answer | None) -> None:
@@ -101,7 +104,7 @@ async def _try(specs: Sequence[DriverSpec], traces: Sequence[Trace], clean: Clea
     drivers = [Driver(spec, clean.answer_seconds, on_answer) for spec in specs]
     try:
         async with asyncio.timeout(clean.seconds):
-            await _replay(drivers, traces)
+            await _replay(drivers, batches)
     except Noticed as noticed:
         return noticed
     except TimeoutError:
@@ -109,22 +112,29 @@ async def _try(specs: Sequence[DriverSpec], traces: Sequence[Trace], clean: Clea
     return None
 
 
-async def _replay(drivers: Sequence[Driver], traces: Sequence[Trace]) -> None:
-    """Replays traces in all drivers at once, and leaves no process behind; raises Noticed at the first oddity."""
+async def _replay(drivers: Sequence[Driver], batches: Sequence[Sequence[Trace]]) -> None:
+    """Replays batches of traces, each in one driver after the other, and leaves no process behind.
+
+    Most mutants are noticed by the first batch in the first driver, so that the other drivers are not even started.
+
+    Raises:
+        Noticed: at the first oddity.
+    """
+    opened = set[Driver]()
     try:
-        async with asyncio.TaskGroup() as group:
-            for driver in drivers:
-                group.create_task(_replay_in(driver, traces))
-    except* Noticed as group_of_noticed:
-        raise _first(group_of_noticed) from None
+        for traces, ahead in zip(batches, AHEAD, strict=False):
+            for driver in drivers if traces else ():
+                if driver not in opened:
+                    opened.add(driver)
+                    await driver.open()
+                await _replay_in(driver, traces, ahead)
     finally:
-        await asyncio.gather(*(driver.kill(patience=0) for driver in drivers))
+        await asyncio.gather(*(driver.kill(patience=0) for driver in opened))
 
 
-async def _replay_in(driver: Driver, traces: Sequence[Trace]) -> None:
-    await driver.open()
+async def _replay_in(driver: Driver, traces: Sequence[Trace], ahead: int) -> None:
     try:
-        await driver.replay_once(traces)
+        await driver.replay_once(traces, ahead)
     except TraceLost as lost:
         waiting = next((trace.id for trace in traces if trace.id not in driver.column.answers), "the end")
         if isinstance(lost, TraceHangs):
@@ -132,14 +142,6 @@ async def _replay_in(driver: Driver, traces: Sequence[Trace]) -> None:
         raise Noticed(f"{waiting}: {lost}") from lost
     if driver.column.problem:
         raise Noticed(f"the driver {driver.column.problem}", doubtful=True)
-
-
-def _first(group: BaseExceptionGroup[Noticed]) -> Noticed:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, Noticed)
-    return error
 
 
 def _differs(trace: Trace, clean: Answer | None, answer: Answer | None) -> bool:
@@ -153,8 +155,9 @@ def _differs(trace: Trace, clean: Answer | None, answer: Answer | None) -> bool:
     return clean != answer
 
 
-def own_traces_first(mutant: Mutant, traces: Sequence[Trace]) -> list[Trace]:
-    """The traces of the mutated file's pattern before the others."""
+def own_traces_first(mutant: Mutant, traces: Sequence[Trace]) -> tuple[list[Trace], list[Trace]]:
+    """The traces of the mutated file's pattern, and the others."""
     stem = Path(mutant.file).stem.replace("-", "_")
     folder = "providers" if "providers" in mutant.file or stem.startswith("yaml") else FOLDERS.get(stem, stem)
-    return sorted(traces, key=lambda trace: not folder.startswith(trace.pattern))
+    own = [trace for trace in traces if folder.startswith(trace.pattern)]
+    return own, [trace for trace in traces if not folder.startswith(trace.pattern)]
