@@ -19,9 +19,9 @@ import cachetools
 import cashews
 import circuitbreaker
 import hyx.bulkhead
+import hyx.bulkhead.exceptions
 import hyx.circuitbreaker
 import hyx.circuitbreaker.exceptions
-import hyx.bulkhead.exceptions
 import hyx.fallback
 import hyx.retry
 import hyx.timeout
