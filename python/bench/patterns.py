@@ -443,7 +443,7 @@ def contention() -> list[Case]:
             [
                 Contender("skidbladnir (bulkhead)", _tasks(queueing.execute)),
                 Contender("asyncio (Semaphore)", _tasks(by_semaphore)),
-                Contender("hyx (bulkhead)", _tasks(lambda operation, guarded=hyx.bulkhead.bulkhead(10, 110)(_suspend): guarded())),
+                Contender("hyx (bulkhead)", _tasks(_ignoring(hyx.bulkhead.bulkhead(10, 110)(_suspend)))),
             ],
         ),
     ]

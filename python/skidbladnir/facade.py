@@ -145,8 +145,8 @@ class ResilienceFacade:
             return self._fallback.run_with(fallback, partial(self.execute, key, operation))
         if self._fused is not None:
             if key is None or self.cache is None:
-                return self._fused.execute(operation)
-            return self.cache.execute(partial(self._fused.execute, operation), key)
+                return self._fused(operation)
+            return self.cache.execute(partial(self._fused, operation), key)
         return _plain(operation) if self._inside is None else self._inside.execute(operation, key)
 
     def call(
@@ -157,11 +157,11 @@ class ResilienceFacade:
             return self._fallback.run_with_sync(fallback, partial(self.call, key, operation))
         return operation() if self._inside is None else self._inside.call(operation, key)
 
-    def _fuse(self) -> _Fused | None:
+    def _fuse(self) -> Callable[[AsyncOperation[Any]], Coroutine[Any, Any, Any]] | None:
         breaker, bulkhead, timeout, retry = self.circuit_breaker, self.bulkhead, self.timeout, self.retry
         if breaker is None or bulkhead is None or timeout is None or retry is None or timeout.mode == "abandon":
             return None
-        return _Fused(breaker, bulkhead, timeout, retry)
+        return _Fused(breaker, bulkhead, timeout, retry).execute
 
     def status(self) -> FacadeStatus:
         """The circuit's state and the bulkhead's load (FA-6)."""
