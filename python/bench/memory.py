@@ -7,7 +7,7 @@ import gc
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import circuitbreaker
 import hyx.circuitbreaker
@@ -153,7 +153,7 @@ class _Traced:
 
     bytes = 0
 
-    def __enter__(self) -> _Traced:
+    def __enter__(self) -> Self:
         gc.collect()
         tracemalloc.start()
         self._before, _ = tracemalloc.get_traced_memory()

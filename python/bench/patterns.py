@@ -19,9 +19,9 @@ import cachetools
 import cashews
 import circuitbreaker
 import hyx.bulkhead
+import hyx.bulkhead.exceptions
 import hyx.circuitbreaker
 import hyx.circuitbreaker.exceptions
-import hyx.bulkhead.exceptions
 import hyx.fallback
 import hyx.retry
 import hyx.timeout
@@ -443,7 +443,7 @@ def contention() -> list[Case]:
             [
                 Contender("skidbladnir (bulkhead)", _tasks(queueing.execute)),
                 Contender("asyncio (Semaphore)", _tasks(by_semaphore)),
-                Contender("hyx (bulkhead)", _tasks(lambda operation, guarded=hyx.bulkhead.bulkhead(10, 110)(_suspend): guarded())),
+                Contender("hyx (bulkhead)", _tasks(_ignoring(hyx.bulkhead.bulkhead(10, 110)(_suspend)))),
             ],
         ),
     ]

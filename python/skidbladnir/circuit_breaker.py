@@ -378,48 +378,63 @@ class CircuitBreaker(Policy):
 
     # The fast path of both faces: while a success changes nothing but totals and nobody listens, a call takes no lock, reads
     # no clock and asks nobody. It relies on one thing, that the interpreter does not change threads within `n += 1`;
-    # where that is not so, ``_look`` never opens it.
+    # where that is not so, ``_look`` never opens it. It is ``admit`` and ``returned``, written out.
 
     async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
         permit = self._standing
         if permit is None:
-            permit = self._admit()
+            permit = self._decide()
         else:
             self._quick_admissions += 1
         try:
             result = await operation()
         except BaseException as error:
-            self._raised(permit, error)
+            self.raised(permit, error)
             raise
         if permit is self._standing:
             self._quick_successes += 1
         else:
-            self._returned(permit, result)
+            self._judge(permit, result)
         return result
 
     def call(self, operation: Operation[T], key: Key = None) -> T:
         permit = self._standing
         if permit is None:
-            permit = self._admit()
+            permit = self._decide()
         else:
             self._quick_admissions += 1
         try:
             result = operation()
         except BaseException as error:
-            self._raised(permit, error)
+            self.raised(permit, error)
             raise
         if permit is self._standing:
             self._quick_successes += 1
         else:
-            self._returned(permit, result)
+            self._judge(permit, result)
         return result
+
+    def admit(self) -> Permit:
+        """Lets a call through, which must end with ``returned`` or ``raised``; or raises CircuitOpenError."""
+        permit = self._standing
+        if permit is None:
+            return self._decide()
+        self._quick_admissions += 1
+        return permit
+
+    def returned(self, permit: Permit, result: object) -> None:
+        """An admitted call has returned."""
+        if permit is self._standing:
+            self._quick_successes += 1
+        else:
+            self._judge(permit, result)
 
     def _look(self) -> None:
         """Opens or closes the fast path; under the lock, whenever an outcome was recorded or a listener came or went."""
         plain = self._is_failure is None and self._ignore is None and not self._listeners.all
         self._standing = self._circuit.standing() if SWITCHES_AT_CALLS and plain else None
 
-    def _admit(self) -> Permit:
+    def _decide(self) -> Permit:
         with self._lock:
             circuit, now = self._circuit, self._now()
             permit, transition = circuit.admit(now)
@@ -444,7 +459,7 @@ class CircuitBreaker(Policy):
             raise CircuitOpenError(self.name, reason, retry_after / NS_PER_S)
         raise CircuitOpenError(self.name, "probing" if state is _HALF_OPEN else "forced open")
 
-    def _returned(self, permit: Permit, result: object) -> None:
+    def _judge(self, permit: Permit, result: object) -> None:
         try:
             if self._ignore is not None and self._ignore(None, result):
                 self._ignored(permit, None)
@@ -455,7 +470,8 @@ class CircuitBreaker(Policy):
             raise
         self._record(permit, failed, None)
 
-    def _raised(self, permit: Permit, error: BaseException) -> None:
+    def raised(self, permit: Permit, error: BaseException) -> None:
+        """An admitted call has raised."""
         if not isinstance(error, Exception) or isinstance(error, CallCancelledError):
             with self._lock:
                 self._circuit.ignore(permit, cancelled=True)
@@ -515,7 +531,7 @@ class _CircuitGuard(Guard):
         self._permit: Permit | None = None
 
     def __enter__(self) -> Self:
-        self._permit = self._breaker._admit()
+        self._permit = self._breaker.admit()
         return self
 
     def __exit__(
@@ -525,9 +541,9 @@ class _CircuitGuard(Guard):
         if permit is None:
             raise RuntimeError("this guard has not been entered, or has been left already")
         if error is None:
-            self._breaker._returned(permit, None)
+            self._breaker.returned(permit, None)
         else:
-            self._breaker._raised(permit, error)
+            self._breaker.raised(permit, error)
 
 
 def _backoff(path: str, backoff: ResetTimeoutBackoff, reset_timeout: int) -> tuple[float, int]:

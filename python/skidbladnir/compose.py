@@ -12,6 +12,7 @@ from skidbladnir.events import Listener
 from skidbladnir.policy import AsyncOperation, Key, Layer, Operation, Policy, T
 from skidbladnir.timeout import Timeout
 
+
 class Composition(Layer):
     """Policies around an operation, the first outermost. Made by ``compose``."""
 

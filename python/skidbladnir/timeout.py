@@ -25,8 +25,8 @@ _numbers = itertools.count()
 _fired: dict[asyncio.Task[Any], list[int]] = {}
 
 
-_Call = tuple[asyncio.Task[Any], int, int]
-"""A call that is timed: its task, how often that had been cancelled before, and the deadline."""
+Timed = tuple["_Watch", int, asyncio.Task[Any], int, int]
+"""A call that is timed: who watches it, its number, its task, how often that had been cancelled before, and the deadline."""
 
 
 class _Watch:
@@ -42,7 +42,7 @@ class _Watch:
         self.loop = loop
         self._now = now
         # By their numbers, the first first.
-        self.calls: dict[int, _Call] = {}
+        self.calls: dict[int, Timed] = {}
         self.timer: asyncio.TimerHandle | None = None
         self._looks = False
         self.awake = False
@@ -54,9 +54,8 @@ class _Watch:
             self._looks = self.awake = True
             self.loop.call_soon(self._look)
 
-    def leave(self, number: int) -> None:
-        """The call has ended, maybe without its loop."""
-        self.calls.pop(number, None)
+    def left(self) -> None:
+        """A call has ended, maybe without its loop."""
         if not self.calls:
             self._disarm()
 
@@ -68,7 +67,7 @@ class _Watch:
             self._arm()
 
     def _arm(self) -> None:
-        number, (_, _, deadline) = next(iter(self.calls.items()))
+        number, (*_, deadline) = next(iter(self.calls.items()))
         self.timer = self.loop.call_later(max(0, deadline - self._now()) / NS_PER_S, self._expire, number)
 
     def _disarm(self) -> None:
@@ -82,12 +81,12 @@ class _Watch:
         self.timer = None
         now = self._now()
         due: list[int] = []
-        for number, (_, _, deadline) in self.calls.items():
+        for number, (*_, deadline) in self.calls.items():
             if number != armed_for and deadline > now:
                 break
             due.append(number)
         for number in due:
-            task, cancels_before, _ = self.calls.pop(number)
+            _, _, task, cancels_before, _ = self.calls.pop(number)
             by_timeouts_inside = sum(each > number for each in _fired.get(task, ()))
             # A caller that has given up first gets what the operation makes of that (TO-6).
             if task.cancelling() - by_timeouts_inside == cancels_before:
@@ -144,43 +143,45 @@ class Timeout(Policy):
     async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
         if self._mode == "abandon":
             return await self._run_abandoning(operation)
+        timed = self.begin()
+        error: BaseException | None
+        try:
+            result = await operation()
+        except BaseException as raised:
+            error = self.end(timed, raised) or raised
+        else:
+            error = self.end(timed, None)
+            if error is None:
+                return result
+        try:
+            raise error
+        finally:
+            del error  # its traceback refers to this frame
+
+    def begin(self) -> Timed:
+        """The running task begins an operation. It must call ``end``."""
         loop = asyncio.get_running_loop()
         watch = self._watch
         if watch is None or watch.loop is not loop:
             watch = self._watch = _Watch(loop, self._now)
         task = cast("asyncio.Task[object]", asyncio.current_task(loop))
         number = next(_numbers)
-        call = task, task.cancelling(), self._now() + self._timeout
-        watch.calls[number] = call
+        now = self._now
+        timed = watch.calls[number] = watch, number, task, task.cancelling(), now() + self._timeout
         if not watch.awake:
             watch.look_soon()
-        try:
-            result = await operation()
-        except BaseException as raised:
-            error: BaseException | None = raised
-            watch.leave(number)
-        else:
-            # Still watched, and in time: the fast path.
-            if watch.calls.pop(number, None) is not None and self._now() < call[2]:
-                if watch.timer is not None and not watch.calls:
-                    watch.look_soon()
-                return result
-            error = None
-            watch.leave(number)
-        try:
-            self._check_deadline(call, number, error)
-            if error is not None:
-                raise error
-        finally:
-            del error  # its traceback refers to this frame
-        return cast("T", result)
+        return timed
 
-    def call(self, operation: Operation[T], key: Key = None) -> T:
-        return self._call_cancelling(operation) if self._mode == "cancel" else self._call_abandoning(operation)
-
-    def _check_deadline(self, call: _Call, number: int, error: BaseException | None) -> None:
-        """Raises CallTimeoutError instead of the outcome of a call that ended late."""
-        task, cancels_before, deadline = call
+    def end(self, timed: Timed, error: BaseException | None) -> CallTimeoutError | None:
+        """The operation has ended, by an error or not. Returns what the call is answered with instead, if it is."""
+        watch, number, task, cancels_before, deadline = timed
+        now = self._now
+        # The fast path: in time, and nobody was told to end.
+        if watch.calls.pop(number, None) is not None and error is None and now() < deadline:
+            if watch.timer is not None and not watch.calls:
+                watch.look_soon()
+            return None
+        watch.left()
         fired = number in _fired.get(task, ())
         cancelled_by_caller = task.cancelling() > cancels_before + fired
         if fired:
@@ -189,13 +190,16 @@ class Timeout(Policy):
             if not _fired[task]:
                 del _fired[task]
         if isinstance(error, asyncio.CancelledError):
-            if fired and not cancelled_by_caller:
-                raise self._timed_out()
+            return self._timed_out() if fired and not cancelled_by_caller else None
         # A loop that was blocked may not have run the timer.
-        elif fired or (not cancelled_by_caller and self._now() >= deadline):
+        if fired or (not cancelled_by_caller and now() >= deadline):
             timed_out = self._timed_out()
             self._late(error)
-            raise timed_out
+            return timed_out
+        return None
+
+    def call(self, operation: Operation[T], key: Key = None) -> T:
+        return self._call_cancelling(operation) if self._mode == "cancel" else self._call_abandoning(operation)
 
     async def _run_abandoning(self, operation: AsyncOperation[T]) -> T:
         deadline = self._now() + self._timeout
