@@ -16,8 +16,9 @@ import click
 from skidbladnir_conformance.fuzz.command import fuzz_command
 from skidbladnir_conformance.lint import lint, lint_packages, uncovered
 from skidbladnir_conformance.mutants.command import mutants_command
+from skidbladnir_conformance.new_driver import new_driver_command
 from skidbladnir_conformance.paths import CATALOGUE, REPOSITORY, SPEC
-from skidbladnir_conformance.process import BUILT_IN, DriverSpec
+from skidbladnir_conformance.process import BUILT_IN, DriverError, DriverSpec
 from skidbladnir_conformance.spec import read_spec
 from skidbladnir_conformance.trace import LEVELS, Filter, Trace
 
@@ -75,6 +76,7 @@ def main() -> None:
 
 main.add_command(fuzz_command)
 main.add_command(mutants_command)
+main.add_command(new_driver_command)
 
 
 @main.command("lint")
@@ -107,19 +109,31 @@ def list_command(
         click.echo(f"{trace.id}  {trace.level}  {', '.join(trace.clauses)}")
 
 
+@main.command("spec")
+@click.argument("chapter", type=click.Choice(sorted(file.stem for file in SPEC.glob("[a-z]*.md"))))
+def spec_command(chapter: str) -> None:
+    """Prints a chapter of the specification."""
+    click.echo((SPEC / f"{chapter}.md").read_text("utf-8"), nl=False)
+
+
 @main.command("coverage")
 @catalogue_option
-def coverage_command(catalogue: Path) -> None:
-    """Lists clauses and transitions of the specification that no trace reaches; replays in the driver of Python."""
+@click.option("--exec", "command", metavar="CMD", help="A command that starts a driver; default: that of Python.")
+def coverage_command(catalogue: Path, command: str | None) -> None:
+    """Lists clauses and transitions of the specification that no trace reaches, replayed in one driver."""
     from skidbladnir_conformance import coverage, test_driver_pb2
     from skidbladnir_conformance.driver import replay_all
+    from skidbladnir_conformance.observation import complete
 
     traces = _read(catalogue)
     spec = read_spec(SPEC)
-    columns, _ = asyncio.run(replay_all([DriverSpec.built_in("python")], traces, (), 10.0, lambda *_: None))
+    specs = _built_in(["python"]) if command is None else [DriverSpec.command_line(command)]
+    columns, _ = asyncio.run(replay_all(specs, traces, (), 10.0, lambda *_: None))
     _stop_on([column.problem for column in columns if column.problem])
     answers = columns[0].answers
     seen = [(trace, answer) for trace in traces if isinstance(answer := answers[trace.id], test_driver_pb2.Observation)]
+    for _, observation in seen:
+        complete(observation)
     transitions = coverage.read_transitions(SPEC)
     left = coverage.unseen(transitions, [each for pair in seen for each in coverage.happenings(*pair)])
     clauses = uncovered(traces, spec)
@@ -162,6 +176,7 @@ def diagrams_command() -> None:
 )
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Writes JUnit XML.")
 @click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Writes a Markdown summary.")
+@click.option("--badge", type=click.Path(dir_okay=False, path_type=Path), help="Writes an SVG image with the verdict.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Writes the report, as one HTML file.")
 @timeout_option
 def run_command(
@@ -177,6 +192,7 @@ def run_command(
     known_failures: Path | None,
     junit: Path | None,
     markdown: Path | None,
+    badge: Path | None,
     html: Path | None,
     timeout: float,
 ) -> None:
@@ -186,7 +202,7 @@ def run_command(
     all of them do what the catalogue says, and the same.
     """
     from skidbladnir_conformance.known import read_known_failures
-    from skidbladnir_conformance.report import write_junit, write_markdown
+    from skidbladnir_conformance.report import write_badge, write_junit, write_markdown
 
     everything = _read(catalogue)
     traces = _selected(everything, Filter(patterns, clauses, ids, level))
@@ -199,6 +215,8 @@ def run_command(
         write_junit(junit, outcome)
     if markdown is not None:
         write_markdown(markdown, outcome)
+    if badge is not None:
+        write_badge(badge, outcome)
     if html is not None:
         from skidbladnir_conformance.report_html.page import Report, write_page
 
@@ -286,10 +304,18 @@ def _specs(
         if not drivers:
             _stop_on([f"no driver of this repository is of the language {', '.join(languages)}"])
     return [
-        *(DriverSpec.built_in(name) for name in dict.fromkeys(drivers)),
+        *_built_in(dict.fromkeys(drivers)),
         *(DriverSpec.command_line(command) for command in commands),
         *(DriverSpec(label=address, address=address) for address in addresses),
     ]
+
+
+def _built_in(names: Iterable[str]) -> list[DriverSpec]:
+    try:
+        return [DriverSpec.built_in(name) for name in names]
+    except DriverError as error:
+        _stop_on([error])
+        raise
 
 
 def _command(drivers: Sequence[str], commands: Sequence[str], addresses: Sequence[str], catalogue: Path) -> str:

@@ -70,9 +70,9 @@ def fuzz_command(
         seconds = 30.0
     if not drivers and not commands:
         drivers = tuple(BUILT_IN)
-    specs = [*map(DriverSpec.built_in, drivers), *map(DriverSpec.command_line, commands)]
     console = make_console()
     try:
+        specs = [*map(DriverSpec.built_in, drivers), *map(DriverSpec.command_line, commands)]
         found, statistics = asyncio.run(_explore(console, specs, seed, kinds or KINDS, traces, seconds, findings, timeout))
     except DriverError as error:
         click.echo(error, err=True)
