@@ -46,6 +46,12 @@ mutants: drivers $(MUTATION_TOOLS) ## Tries the catalogue against mutants of eve
 mutants-sample: drivers $(MUTATION_TOOLS) ## The same for some mutants of each language
 	$(VENV)/bin/conformance mutants --sample 150 --seed 1
 
+bench-python: build/bench/venv/.stamp ## Measures the Python package beside its peers
+	PYTHONPATH=python build/bench/venv/bin/python -m bench --output build/bench/python.json
+
+bench-docs: $(VENV)/.stamp ## Writes docs/performance.md from the measured runs in docs/bench
+	$(PY) python/bench/tables.py
+
 check: check-python check-go check-typescript check-generated ## Linters, type checkers, generated files
 
 check-python: $(VENV)/.stamp
@@ -84,6 +90,11 @@ typescript/node_modules/.stamp: typescript/package-lock.json
 	cd typescript && npm install --no-save --no-audit --no-fund --loglevel=error
 	touch $@
 
+build/bench/venv/.stamp: python/bench/requirements.lock
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
+	touch $@
+
 build/mutants/venv/.stamp: conformance/mutants/python/requirements.lock
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
@@ -107,4 +118,4 @@ check-generated: generate ## Fails when a generated file is not what `make gener
 clean: ## Removes what was built
 	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules
 
-.PHONY: help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample check check-python check-go check-typescript drivers generate check-generated clean
+.PHONY: help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample bench-python bench-docs check check-python check-go check-typescript drivers generate check-generated clean

@@ -22,7 +22,6 @@ from skidbladnir.options import (
     NS_PER_S,
     Duration,
     integer,
-    milliseconds_up,
     nanoseconds,
     number,
 )
@@ -121,7 +120,8 @@ class Circuit:
         self._backoff = backoff
         self._opened_at = 0
         self._next_timeout_ms = reset_timeout / NS_PER_MS
-        self._timeout = reset_timeout
+        # When OPEN has lasted long enough.
+        self.due = 0
         # Whether the counts are those of the probes: in HALF_OPEN, and in an OPEN that a probe caused.
         self._counts_probes = False
         self._probe_failures = 0
@@ -135,7 +135,7 @@ class Circuit:
         """The permit of a call, or None: rejected. With the transition that it caused."""
         transition = None
         state = self.state
-        if state is _OPEN and now - self._opened_at >= self._timeout:
+        if state is _OPEN and now >= self.due:
             transition = self._enter(_HALF_OPEN, now, "reset_timeout")
             admitted = True
         elif state is _HALF_OPEN:
@@ -213,7 +213,7 @@ class Circuit:
         """Nanoseconds that are left of OPEN; None in other states."""
         if self.state is not _OPEN:
             return None
-        return max(0, self._opened_at + self._timeout - now)
+        return max(0, self.due - now)
 
     def _end(self, permit: Permit, now: int) -> bool:
         """Gives back what the call held; returns whether it was slow."""
@@ -247,7 +247,7 @@ class Circuit:
         self._counts_probes = state is _HALF_OPEN or (state is _OPEN and source is _HALF_OPEN)
         if state is _OPEN:
             self._opened_at = now
-            self._timeout = int(self._next_timeout_ms) * NS_PER_MS if self._backoff else self._reset_timeout
+            self.due = now + (int(self._next_timeout_ms) * NS_PER_MS if self._backoff else self._reset_timeout)
             if self._backoff:
                 factor, maximum = self._backoff
                 self._next_timeout_ms = min(self._next_timeout_ms * factor, maximum / NS_PER_MS)
@@ -302,7 +302,7 @@ class CircuitBreaker(Policy):
         threshold = integer(f"{path}.half_open_success_threshold", half_open_success_threshold, 1)
         probes = threshold if half_open_max_concurrent is None else half_open_max_concurrent
         self._circuit = Circuit(
-            counter=build_counter(path, window or Window(), failure_threshold, slow_call, self._clock.now()),
+            counter=build_counter(path, window or Window(), failure_threshold, slow_call, self._now()),
             reset_timeout=reset,
             success_threshold=threshold,
             max_probes=integer(f"{path}.half_open_max_concurrent", probes, 1),
@@ -316,8 +316,10 @@ class CircuitBreaker(Policy):
         self._lock = threading.Lock()
         # The fast path of ``execute`` and ``call``: the permit of a call that needs no decision. None: each needs one.
         self._standing: Permit | None = None
-        # What went by it: part of the totals.
-        self._quick_admissions = self._quick_successes = 0
+        # Until when a call is refused without a decision; 0: none is.
+        self._refuses_until = 0
+        # What went by these: part of the totals.
+        self._quick_admissions = self._quick_successes = self._quick_rejections = 0
         self._look()
 
     @property
@@ -332,6 +334,7 @@ class CircuitBreaker(Policy):
             failures, successes = circuit.counts(now)
             retry_after = circuit.retry_after(now)
             totals = circuit.totals
+            rejected = totals.rejected + self._quick_rejections
             return CircuitBreakerStats(
                 state=circuit.state,
                 failure_count=failures,
@@ -339,12 +342,12 @@ class CircuitBreaker(Policy):
                 running_probes=circuit.running_probes(now),
                 generation=circuit.generation,
                 retry_after=None if retry_after is None else retry_after / NS_PER_S,
-                calls=totals.admitted + self._quick_admissions + totals.rejected,
+                calls=totals.admitted + self._quick_admissions + rejected,
                 successes=totals.successes + self._quick_successes,
                 failures=totals.failures,
                 ignored=totals.ignored,
                 cancelled=totals.cancelled,
-                rejected=totals.rejected,
+                rejected=rejected,
                 slow=totals.slow,
             )
 
@@ -383,6 +386,9 @@ class CircuitBreaker(Policy):
     async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
         permit = self._standing
         if permit is None:
+            left = self._refuse()
+            if left:
+                raise CircuitOpenError(self.name, None, left)
             permit = self._decide()
         else:
             self._quick_admissions += 1
@@ -400,6 +406,9 @@ class CircuitBreaker(Policy):
     def call(self, operation: Operation[T], key: Key = None) -> T:
         permit = self._standing
         if permit is None:
+            left = self._refuse()
+            if left:
+                raise CircuitOpenError(self.name, None, left)
             permit = self._decide()
         else:
             self._quick_admissions += 1
@@ -418,8 +427,12 @@ class CircuitBreaker(Policy):
         """Lets a call through, which must end with ``returned`` or ``raised``; or raises CircuitOpenError."""
         permit = self._standing
         if permit is None:
-            return self._decide()
-        self._quick_admissions += 1
+            left = self._refuse()
+            if left:
+                raise CircuitOpenError(self.name, None, left)
+            permit = self._decide()
+        else:
+            self._quick_admissions += 1
         return permit
 
     def returned(self, permit: Permit, result: object) -> None:
@@ -430,9 +443,25 @@ class CircuitBreaker(Policy):
             self._judge(permit, result)
 
     def _look(self) -> None:
-        """Opens or closes the fast path; under the lock, whenever an outcome was recorded or a listener came or went."""
-        plain = self._is_failure is None and self._ignore is None and not self._listeners.all
-        self._standing = self._circuit.standing() if SWITCHES_AT_CALLS and plain else None
+        """Opens or closes the fast paths; under the lock, whenever an outcome was recorded or a listener came or went."""
+        quick = SWITCHES_AT_CALLS and not self._listeners.all
+        plain = quick and self._is_failure is None and self._ignore is None
+        self._standing = self._circuit.standing() if plain else None
+        self._refuses_until = self._circuit.due if quick and self._circuit.state is _OPEN else 0
+
+    def _refuse(self) -> float:
+        """The fast path of a rejection, which changes nothing but a total either: seconds left of OPEN. 0: to be decided.
+
+        Raising is left to the caller: each frame that an error passes costs as much as this.
+        """
+        until = self._refuses_until
+        if until:
+            now = self._now
+            left = until - now()
+            if left > 0:
+                self._quick_rejections += 1
+                return left / NS_PER_S
+        return 0
 
     def _decide(self) -> Permit:
         with self._lock:
@@ -455,9 +484,8 @@ class CircuitBreaker(Policy):
         if permit is not None:
             return permit
         if retry_after is not None:
-            reason = f"retry after {milliseconds_up(retry_after)} ms"
-            raise CircuitOpenError(self.name, reason, retry_after / NS_PER_S)
-        raise CircuitOpenError(self.name, "probing" if state is _HALF_OPEN else "forced open")
+            raise CircuitOpenError(self.name, None, retry_after / NS_PER_S)
+        raise CircuitOpenError(self.name, "probing" if state is _HALF_OPEN else "forced open", None)
 
     def _judge(self, permit: Permit, result: object) -> None:
         try:

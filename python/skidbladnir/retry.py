@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
-from skidbladnir.clock import Clock, caller_gave_up, check_cancelled, park, task_gave_up
-from skidbladnir.errors import CallCancelledError, ConfigurationError, RejectedError
+from skidbladnir.clock import Clock, caller_gave_up, check_cancelled, park
+from skidbladnir.errors import CallCancelledError, ConfigurationError, PolicyError, RejectedError
 from skidbladnir.events import Event, Listener
 from skidbladnir.matching import Compile, Matcher, Pattern, retry_after_hint
 from skidbladnir.options import (
@@ -112,15 +112,17 @@ class Retry(Policy):
 
     async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
         # A clock is read, and state kept, only once something has failed or a time limit asks for it.
-        began = 0 if self._max_elapsed is None else self._clock.now()
+        began = 0 if self._max_elapsed is None else self._now()
         course: _Course | None = None
+        task: asyncio.Task[object] | None = None
         while True:
             try:
                 return await operation()
             except Exception as error:
-                if task_gave_up():
+                if course is None:
+                    course, task = _Course(self, began), asyncio.current_task()
+                if task is not None and task.cancelling():  # given up, whatever the operation made of that (RT-9)
                     raise
-                course = course or _Course(self, began)
                 delay = course.next_delay(error)
                 if delay is None:
                     raise
@@ -128,7 +130,7 @@ class Retry(Policy):
                 await asyncio.sleep(delay / NS_PER_S)
 
     def call(self, operation: Operation[T], key: Key = None) -> T:
-        began = 0 if self._max_elapsed is None else self._clock.now()
+        began = 0 if self._max_elapsed is None else self._now()
         course: _Course | None = None
         while True:
             try:
@@ -141,7 +143,7 @@ class Retry(Policy):
                 if delay is None:
                     raise
             if delay > 0:
-                park(self._clock, self._clock.waiter(), self._clock.now() + delay)
+                park(self._clock, self._clock.waiter(), self._now() + delay)
             check_cancelled(self.name)
 
 
@@ -170,8 +172,10 @@ class _Course:
         if hint_ns > retry._max_hint:
             self._exhausted("retry_after", error)
             return None
-        delay = max(next(self._delays) * NS_PER_MS, hint_ns)
-        if retry._max_elapsed is not None and retry._clock.now() - self._began + delay > retry._max_elapsed:
+        delay = next(self._delays) * NS_PER_MS
+        if delay < hint_ns:
+            delay = hint_ns
+        if retry._max_elapsed is not None and retry._now() - self._began + delay > retry._max_elapsed:
             self._exhausted("max_elapsed", error)
             return None
         if retry._listeners.all:
@@ -182,10 +186,11 @@ class _Course:
 
     def _retryable(self, error: Exception) -> bool:
         retry = self._retry
-        if isinstance(error, CallCancelledError):
-            return False
-        if isinstance(error, RejectedError):
-            return retry._retry_rejections
+        if isinstance(error, PolicyError):
+            if isinstance(error, CallCancelledError):
+                return False
+            if isinstance(error, RejectedError):
+                return retry._retry_rejections
         if retry._is_retryable is not None:
             return retry._is_retryable(error)
         return retry._matcher is None or retry._matcher.matches(error)
