@@ -55,7 +55,7 @@ class Backoff:
             number = self._random() * number
         elif jitter == "equal":
             number = number / 2 + self._random() * (number / 2)
-        return int(number), following
+        return int(number) if number else 0, following
 
 
 class Retry(Policy):
