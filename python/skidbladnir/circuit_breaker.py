@@ -85,19 +85,39 @@ class Transition(NamedTuple):
     reason: str
 
 
-@dataclass(slots=True)
-class Totals:
-    admitted: int = 0
-    successes: int = 0
-    failures: int = 0
-    ignored: int = 0
-    cancelled: int = 0
-    rejected: int = 0
-    slow: int = 0
+# Shared by all breakers that have never opened.
+_FIRST_PERMIT = Permit(0, 0)
+_NO_PROBES: list[int] = []
 
 
 class Circuit:
     """The state machine. Every method takes the time, in nanoseconds, and is called under the breaker's lock."""
+
+    __slots__ = (
+        "_backoff",
+        "_counts_probes",
+        "_max_probes",
+        "_next_timeout_ms",
+        "_opened_at",
+        "_probe_failures",
+        "_probe_successes",
+        "_probes",
+        "_reset_timeout",
+        "_slow_call",
+        "_success_threshold",
+        "_untimed",
+        "admitted",
+        "cancelled",
+        "counter",
+        "due",
+        "failures",
+        "generation",
+        "ignored",
+        "rejected",
+        "slow",
+        "state",
+        "successes",
+    )
 
     def __init__(
         self,
@@ -111,7 +131,7 @@ class Circuit:
     ) -> None:
         self.state: CircuitState = _CLOSED
         self.generation = 0
-        self.totals = Totals()
+        self.admitted = self.successes = self.failures = self.ignored = self.cancelled = self.rejected = self.slow = 0
         self.counter = counter
         self._reset_timeout = reset_timeout
         self._success_threshold = success_threshold
@@ -119,7 +139,7 @@ class Circuit:
         self._slow_call = slow_call
         self._backoff = backoff
         self._opened_at = 0
-        self._next_timeout_ms = reset_timeout / NS_PER_MS
+        self._next_timeout_ms = self._first_timeout_ms()
         # When OPEN has lasted long enough.
         self.due = 0
         # Whether the counts are those of the probes: in HALF_OPEN, and in an OPEN that a probe caused.
@@ -127,9 +147,9 @@ class Circuit:
         self._probe_failures = 0
         self._probe_successes = 0
         # When each probe that occupies a place began, the oldest first.
-        self._probes: list[int] = []
+        self._probes = _NO_PROBES
         # The permit that the calls of this generation share, where it does not matter when they began.
-        self._untimed = Permit(0, 0)
+        self._untimed = _FIRST_PERMIT
 
     def admit(self, now: int) -> tuple[Permit | None, Transition | None]:
         """The permit of a call, or None: rejected. With the transition that it caused."""
@@ -145,9 +165,9 @@ class Circuit:
         else:
             admitted = state is _CLOSED or state is _DISABLED
         if not admitted:
-            self.totals.rejected += 1
+            self.rejected += 1
             return None, None
-        self.totals.admitted += 1
+        self.admitted += 1
         if self.state is _HALF_OPEN:
             self._probes.append(now)
         elif self._slow_call is None:
@@ -161,7 +181,7 @@ class Circuit:
         return self._untimed
 
     def succeed(self, permit: Permit, now: int) -> Transition | None:
-        self.totals.successes += 1
+        self.successes += 1
         slow = self._end(permit, now)
         if permit.generation != self.generation:
             return None
@@ -176,7 +196,7 @@ class Circuit:
         return None
 
     def fail(self, permit: Permit, now: int) -> Transition | None:
-        self.totals.failures += 1
+        self.failures += 1
         slow = self._end(permit, now)
         if permit.generation != self.generation:
             return None
@@ -189,9 +209,9 @@ class Circuit:
 
     def ignore(self, permit: Permit, *, cancelled: bool) -> None:
         if cancelled:
-            self.totals.cancelled += 1
+            self.cancelled += 1
         else:
-            self.totals.ignored += 1
+            self.ignored += 1
         self._leave(permit)
 
     def force(self, state: CircuitState, now: int, reason: str) -> Transition | None:
@@ -220,12 +240,15 @@ class Circuit:
         self._leave(permit)
         if self._slow_call is None or now - permit.started < self._slow_call:
             return False
-        self.totals.slow += 1
+        self.slow += 1
         return True
 
     def _leave(self, permit: Permit) -> None:
         if permit.generation == self.generation and permit.started in self._probes:
             self._probes.remove(permit.started)
+
+    def _first_timeout_ms(self) -> float:
+        return self._reset_timeout / NS_PER_MS if self._backoff else 0.0
 
     def _is_hung(self, started: int, now: int) -> bool:
         """CB-12."""
@@ -243,7 +266,7 @@ class Circuit:
         source, self.state = self.state, state
         self.generation += 1
         self._untimed = Permit(self.generation, 0)
-        self._probes.clear()
+        self._probes = [] if state is _HALF_OPEN else _NO_PROBES
         self._counts_probes = state is _HALF_OPEN or (state is _OPEN and source is _HALF_OPEN)
         if state is _OPEN:
             self._opened_at = now
@@ -255,7 +278,7 @@ class Circuit:
             self.counter.clear()
             self._probe_failures = self._probe_successes = 0
             if state is _CLOSED:
-                self._next_timeout_ms = self._reset_timeout / NS_PER_MS
+                self._next_timeout_ms = self._first_timeout_ms()
         return Transition(source, state, self.generation, reason)
 
 
@@ -333,8 +356,7 @@ class CircuitBreaker(Policy):
             circuit, now = self._circuit, self._now()
             failures, successes = circuit.counts(now)
             retry_after = circuit.retry_after(now)
-            totals = circuit.totals
-            rejected = totals.rejected + self._quick_rejections
+            rejected = circuit.rejected + self._quick_rejections
             return CircuitBreakerStats(
                 state=circuit.state,
                 failure_count=failures,
@@ -342,13 +364,13 @@ class CircuitBreaker(Policy):
                 running_probes=circuit.running_probes(now),
                 generation=circuit.generation,
                 retry_after=None if retry_after is None else retry_after / NS_PER_S,
-                calls=totals.admitted + self._quick_admissions + rejected,
-                successes=totals.successes + self._quick_successes,
-                failures=totals.failures,
-                ignored=totals.ignored,
-                cancelled=totals.cancelled,
+                calls=circuit.admitted + self._quick_admissions + rejected,
+                successes=circuit.successes + self._quick_successes,
+                failures=circuit.failures,
+                ignored=circuit.ignored,
+                cancelled=circuit.cancelled,
                 rejected=rejected,
-                slow=totals.slow,
+                slow=circuit.slow,
             )
 
     def force_open(self) -> None:

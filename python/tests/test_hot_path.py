@@ -10,7 +10,8 @@ import asyncio
 import itertools
 import json
 import sys
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -191,6 +192,83 @@ class Stopped(Clock):
 
     def now(self) -> int:
         raise AssertionError("the clock was read")
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads are switched wherever they can be."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("restless")
+class TestAmongThreads:
+    THREADS, CALLS = 8, 3000
+
+    def crowd(self, run: Callable[[], object]) -> None:
+        threads = [threading.Thread(target=lambda: [run() for _ in range(self.CALLS)]) for _ in range(self.THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def test_totals_of_a_breaker_are_exact(self) -> None:
+        breaker, outcomes = CircuitBreaker(failure_threshold=1_000_000), itertools.count()
+
+        def run() -> None:
+            with suppress(Failure):
+                breaker.call(sometimes)
+
+        def sometimes() -> None:
+            if next(outcomes) % 7 == 0:
+                raise Failure
+
+        self.crowd(run)
+        calls, stats = self.THREADS * self.CALLS, breaker.stats()
+        failures = -(-calls // 7)
+        assert (stats.calls, stats.successes, stats.failures) == (calls, calls - failures, failures)
+
+    def test_rejections_by_a_breaker_are_counted_exactly(self) -> None:
+        breaker = open_breaker()
+
+        def run() -> None:
+            with suppress(CircuitOpenError):
+                breaker.call(operation_sync)
+
+        self.crowd(run)
+        assert breaker.stats().rejected == self.THREADS * self.CALLS
+
+    def test_slots_of_a_bulkhead_are_exact_and_nobody_waits_for_ever(self) -> None:
+        bulkhead = Bulkhead(max_concurrent_calls=2, max_queue_size=100)
+        running: list[int] = []
+        most: list[int] = []
+
+        def inside() -> None:
+            running.append(1)
+            most.append(len(running))
+            running.pop()
+
+        self.crowd(lambda: bulkhead.call(inside))
+        assert (len(most), max(most) <= 2) == (self.THREADS * self.CALLS, True)
+        assert (bulkhead.stats().concurrent_executions, bulkhead.stats().queue_size) == (0, 0)
+
+    def test_each_value_of_a_cache_is_fetched_once(self) -> None:
+        cache, fetches, turns = Cache(max_entries=100_000), list[int](), itertools.count()
+
+        def run() -> None:
+            key = next(turns) // self.THREADS
+
+            def fetch() -> int:
+                fetches.append(key)
+                return key
+
+            assert cache.call(fetch, key=key) == key
+
+        self.crowd(run)
+        assert sorted(fetches) == list(range(self.CALLS))
+        assert cache.stats().size == self.CALLS
 
 
 @pytest.mark.skipif(not SWITCHES_AT_CALLS, reason="without a GIL every call takes its lock")
