@@ -51,6 +51,8 @@ mutants-sample: drivers $(MUTATION_TOOLS) ## The same for some mutants of each l
 BENCH_ROUNDS ?= 15
 BENCHSTAT := go tool benchstat -ignore round
 
+bench: bench-python bench-go bench-typescript ## Measures every package beside its peers
+
 bench-go: ## Measures the Go package beside its peers (BENCH_ROUNDS=15)
 	cd go/bench && go run ./report -rounds $(BENCH_ROUNDS) -json ../../build/bench/go.json -text ../../build/bench/go.txt
 	cd go/bench && $(BENCHSTAT) -filter '.unit:cpu-sec/op /impl:(gobreaker OR failsafe-go OR skidbladnir)' -row /case -col /impl ../../build/bench/go.txt
@@ -62,6 +64,12 @@ bench-typescript: typescript/build/driver.cjs typescript/bench/node_modules/.sta
 
 report: drivers ## Writes build/report.html: every trace drawn, with the figures of coverage, mutation and exploration
 	$(VENV)/bin/conformance report
+
+bench-python: build/bench/venv/.stamp ## Measures the Python package beside its peers
+	PYTHONPATH=python build/bench/venv/bin/python -m bench --output build/bench/python.json
+
+bench-docs: $(VENV)/.stamp ## Writes docs/performance.md from the measured runs in docs/bench
+	$(PY) python/bench/tables.py
 
 check: check-python check-go check-typescript check-workflows check-generated ## Linters, type checkers, generated files
 
@@ -113,6 +121,9 @@ typescript/node_modules/.stamp: typescript/package-lock.json
 
 typescript/bench/node_modules/.stamp: typescript/bench/package-lock.json
 	cd $(dir $<) && npm install --no-save --no-audit --no-fund --loglevel=error
+build/bench/venv/.stamp: python/bench/requirements.lock
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
 	touch $@
 
 build/mutants/venv/.stamp: conformance/mutants/python/requirements.lock
@@ -143,7 +154,3 @@ clean: ## Removes what was built
 	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build typescript/bench/node_modules typescript/bench/build conformance/mutants/typescript/node_modules
 
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' Makefile)
-	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules \
-		conformance/tests/browser/node_modules
-
-.PHONY: help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample report check check-python check-go check-typescript drivers generate check-generated clean
