@@ -72,6 +72,8 @@ check-go:
 	cd go/driver && go vet . && go build -o ../../build/staticcheck honnef.co/go/tools/cmd/staticcheck
 	cd go/driver && ../../build/staticcheck .
 	cd go && ../build/staticcheck ./...
+	cd go/bench && ../../build/staticcheck ./...
+	cd go/load/server && ../../../build/staticcheck .
 
 check-typescript: typescript/node_modules/.stamp
 	cd typescript && npx tsc --noEmit && npx eslint .
