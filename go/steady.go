@@ -68,7 +68,7 @@ func (s *steady) follow(c *circuit) {
 		case s.open[which] && !isRight:
 			s.handOver(which, c)
 		case !s.open[which] && isRight:
-			s.stripes.open(which)
+			s.stripes.open(which, 0)
 			s.open[which] = true
 		}
 	}

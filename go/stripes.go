@@ -13,8 +13,8 @@ type count struct {
 	n atomic.Int64
 }
 
-// sealed is so far below 0 that no change leads out of it.
-const sealed = math.MinInt64
+// sealed is so far below 0 that no change leads out of it, and none wraps around.
+const sealed = math.MinInt64 / 2
 
 // add changes the number and tells whether it could: not when sealed, and not to below 0.
 func (c *count) add(change int64) bool {
@@ -77,9 +77,14 @@ func (s stripes) seal(which int) (sum int64) {
 	return sum
 }
 
-// open lets goroutines count again, from 0. Under the policy's lock, and only when it is sealed.
-func (s stripes) open(which int) {
+// open shares a sum out, for goroutines to change again. Under the policy's lock, and only when the count is sealed.
+func (s stripes) open(which int, sum int64) {
+	number := int64(len(s))
 	for i := range s {
-		s[i].counts[which].n.Store(0)
+		share := sum / number
+		if int64(i) < sum%number {
+			share++
+		}
+		s[i].counts[which].n.Store(share)
 	}
 }
