@@ -29,6 +29,7 @@ test-python: drivers
 test-go:
 	cd go && go test -race ./...
 	cd go/load/server && go test -race .
+	cd go/load && go test -race .
 	cd go/bench && go test ./...
 
 test-typescript: typescript/build/driver.cjs
@@ -56,6 +57,11 @@ bench-go: ## Measures the Go package beside its peers (BENCH_ROUNDS=15)
 	cd go/bench && $(BENCHSTAT) -filter '.unit:cpu-sec/op /impl:(gobreaker OR failsafe-go OR skidbladnir)' -row /case -col /impl ../../build/bench/go.txt
 	cd go/bench && $(BENCHSTAT) -filter '.name:Contention .unit:cpu-sec/op /impl:/^skid/' -row /case,/impl -col /gomaxprocs ../../build/bench/go.txt
 
+LOAD_SECONDS ?= 180
+
+load-go: build/load/server ## Drives the Go facade against a server that fails and recovers (LOAD_SECONDS=180)
+	cd go/load && go run . -server ../../build/load/server -seconds $(LOAD_SECONDS) -json ../../build/load/go.json
+
 check: check-python check-go check-typescript check-generated ## Linters, type checkers, generated files
 
 check-python: $(VENV)/.stamp
@@ -67,6 +73,7 @@ check-go:
 	test -z "$$(gofmt -l go)" || { gofmt -l go; exit 1; }
 	cd go && go vet ./...
 	cd go/load/server && go vet .
+	cd go/load && go vet .
 	cd go/bench && go vet ./...
 	test -z "$$(gofmt -l conformance/mutants/go)" && cd conformance/mutants/go && go vet .
 	cd go/driver && go vet . && go build -o ../../build/staticcheck honnef.co/go/tools/cmd/staticcheck
@@ -74,6 +81,7 @@ check-go:
 	cd go && ../build/staticcheck ./...
 	cd go/bench && ../../build/staticcheck ./...
 	cd go/load/server && ../../../build/staticcheck .
+	cd go/load && ../../build/staticcheck .
 
 check-typescript: typescript/node_modules/.stamp
 	cd typescript && npx tsc --noEmit && npx eslint .
@@ -124,4 +132,4 @@ check-generated: generate ## Fails when a generated file is not what `make gener
 clean: ## Removes what was built
 	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules
 
-.PHONY: bench-go help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample check check-python check-go check-typescript drivers generate check-generated clean
+.PHONY: bench-go load-go help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample check check-python check-go check-typescript drivers generate check-generated clean
