@@ -190,6 +190,32 @@ func TestBulkheadSharedByGoroutinesNeverExceedsItsLimits(t *testing.T) {
 	}
 }
 
+// BH-1: a call starts at once while fewer than the limit run, wherever the free slots were left by other goroutines, and
+// while somebody looks.
+func TestFreeSlotIsFoundWhereverItIs(t *testing.T) {
+	b := made(sk.NewBulkhead(sk.BulkheadOptions{MaxConcurrentCalls: sk.Set(goroutines), MaxQueueSize: sk.Set(0)}))
+	together(func(call int) {
+		if call%10 == 0 {
+			if running := b.Stats().ConcurrentExecutions; running < 0 || running > goroutines {
+				t.Errorf("%d calls run", running)
+			}
+		}
+		_, err := sk.Execute(t.Context(), b, func(context.Context) (int, error) {
+			if call%7 == 0 {
+				time.Sleep(10 * time.Microsecond)
+			}
+			if running := b.Stats().ConcurrentExecutions; call%13 == 0 && running < 1 {
+				t.Errorf("%d calls run, and one of them asks", running)
+			}
+			return call, nil
+		})
+		if err != nil {
+			t.Errorf("refused with a free slot: %v", err)
+		}
+	})
+	wantEqual(t, "the load at the end", b.Stats(), sk.BulkheadStats{})
+}
+
 // GN-14: a facade and its cache may be shared; a key is fetched once at a time.
 func TestFacadeSharedByGoroutinesFetchesAKeyOnceAtATime(t *testing.T) {
 	facade := made(sk.NewResilienceFacade[int](sk.FacadeOptions{
