@@ -29,6 +29,7 @@ test-python: drivers conformance/tests/browser/node_modules/.stamp
 test-go:
 	cd go && go test -race ./...
 	cd go/load/server && go test -race .
+	cd go/load && go test -race .
 	cd go/bench && go test ./...
 
 test-typescript: typescript/build/driver.cjs
@@ -71,6 +72,11 @@ bench-python: build/bench/venv/.stamp ## Measures the Python package beside its 
 bench-docs: $(VENV)/.stamp ## Writes docs/performance.md from the measured runs in docs/bench
 	$(PY) python/bench/tables.py
 
+LOAD_SECONDS ?= 180
+
+load-go: build/load/server ## Drives the Go facade against a server that fails and recovers (LOAD_SECONDS=180)
+	cd go/load && go run . -server ../../build/load/server -seconds $(LOAD_SECONDS) -json ../../build/load/go.json
+
 check: check-python check-go check-typescript check-workflows check-generated ## Linters, type checkers, generated files
 
 check-python: $(VENV)/.stamp
@@ -82,11 +88,15 @@ check-go:
 	test -z "$$(gofmt -l go)" || { gofmt -l go; exit 1; }
 	cd go && go vet ./...
 	cd go/load/server && go vet .
+	cd go/load && go vet .
 	cd go/bench && go vet ./...
 	test -z "$$(gofmt -l conformance/mutants/go)" && cd conformance/mutants/go && go vet .
 	cd go/driver && go vet . && go build -o ../../build/staticcheck honnef.co/go/tools/cmd/staticcheck
 	cd go/driver && ../../build/staticcheck .
 	cd go && ../build/staticcheck ./...
+	cd go/bench && ../../build/staticcheck ./...
+	cd go/load/server && ../../../build/staticcheck .
+	cd go/load && ../../build/staticcheck .
 
 check-typescript: typescript/build/driver.cjs typescript/bench/node_modules/.stamp
 	cd typescript && npx tsc --noEmit && npx tsc --noEmit -p bench && npx eslint .
