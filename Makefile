@@ -11,6 +11,9 @@ PROTOC := $(PY) -m grpc_tools.protoc -I $(PROTO)
 GO_SOURCES := $(shell find go -name '*.go' -not -name '*_test.go') go/go.mod go/driver/go.mod $(wildcard go/providers/data/*)
 TS_SOURCES := $(shell find typescript/src typescript/driver -type f) typescript/tsup.config.ts typescript/tsconfig.json
 MUTATION_TOOLS := build/mutants/venv/.stamp conformance/mutants/typescript/node_modules/.stamp
+# The example of a port is built where there is a compiler for it.
+HAS_CARGO := $(shell command -v cargo)
+CARGO := cd conformance/examples/rust && CARGO_TARGET_DIR=$(CURDIR)/build/rust nice cargo
 DATA := python/skidbladnir/data go/providers/data typescript/src/data
 
 help: ## Lists the targets
@@ -21,7 +24,7 @@ conformance: drivers ## Lints the catalogue, and replays it in all languages
 	$(VENV)/bin/conformance coverage
 	$(VENV)/bin/conformance run --junit build/conformance.xml --markdown build/conformance.md
 
-test: test-python test-go test-typescript check ## Runs the tests of every package, and the checks
+test: test-python test-go test-typescript $(if $(HAS_CARGO),example-rust) check ## Runs the tests of every package, and the checks
 
 test-python: drivers
 	$(PY) -m pytest -q
@@ -31,6 +34,11 @@ test-go:
 
 test-typescript: typescript/build/driver.cjs
 	cd typescript && npx vitest run
+
+example-rust: drivers ## Builds and tests the example of a port, and replays the catalogue in it (needs cargo)
+	$(CARGO) build --quiet --locked
+	$(CARGO) test --quiet --locked --package skidbladnir
+	$(VENV)/bin/conformance run --exec build/rust/debug/driver
 
 FUZZ_SECONDS ?= 3600
 
@@ -46,7 +54,7 @@ mutants: drivers $(MUTATION_TOOLS) ## Tries the catalogue against mutants of eve
 mutants-sample: drivers $(MUTATION_TOOLS) ## The same for some mutants of each language
 	$(VENV)/bin/conformance mutants --sample 150 --seed 1
 
-check: check-python check-go check-typescript check-generated ## Linters, type checkers, generated files
+check: check-python check-go check-typescript $(if $(HAS_CARGO),check-rust) check-generated ## Linters, type checkers, generated files
 
 check-python: $(VENV)/.stamp
 	$(VENV)/bin/ruff check python conformance
@@ -64,6 +72,10 @@ check-go:
 check-typescript: typescript/node_modules/.stamp
 	cd typescript && npx tsc --noEmit && npx eslint .
 	cd proto && ../typescript/node_modules/.bin/buf lint
+
+check-rust:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --quiet --locked --all-targets -- --deny warnings
 
 drivers: $(VENV)/.stamp build/go-driver typescript/build/driver.cjs ## Builds the drivers
 
@@ -107,4 +119,4 @@ check-generated: generate ## Fails when a generated file is not what `make gener
 clean: ## Removes what was built
 	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules
 
-.PHONY: help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample check check-python check-go check-typescript drivers generate check-generated clean
+.PHONY: help conformance test test-python test-go test-typescript example-rust fuzz fuzz-long mutants mutants-sample check check-python check-go check-typescript check-rust drivers generate check-generated clean

@@ -151,4 +151,4 @@ def test_installed_runner_says_that_it_has_no_drivers(installed: Path, command: 
 
 
 def test_there_are_skeletons() -> None:
-    assert with_skeletons() == []
+    assert with_skeletons() == ["rust"]
