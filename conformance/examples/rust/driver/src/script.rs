@@ -49,8 +49,7 @@ impl Call {
         let mut wait = pin!(async {
             match script.end {
                 Some(End::Never(_)) => std::future::pending().await,
-                _ if script.after_ms > 0 => self.sleep(script.after_ms).await,
-                _ => {}
+                _ => self.sleep(script.after_ms).await,
             }
         });
         if cancellation.run_until_cancelled(wait.as_mut()).await.is_none() {
@@ -72,7 +71,11 @@ impl Call {
         }
     }
 
+    /// For 0, without waiting.
     async fn sleep(&self, ms: i64) {
+        if ms == 0 {
+            return;
+        }
         self.clock.sleep(Duration::from_millis(ms.try_into().expect("a script waits forwards"))).await;
     }
 }
