@@ -29,9 +29,13 @@ pub struct Call {
     pub ended: RefCell<Option<(Outcome, i64)>>,
 }
 
+pub fn now_ms(clock: &dyn Clock) -> i64 {
+    i64::try_from(clock.now().as_millis()).expect("a trace is shorter than time")
+}
+
 impl Call {
     pub fn now_ms(&self) -> i64 {
-        i64::try_from(self.clock.now().as_millis()).expect("a trace is shorter than time")
+        now_ms(&*self.clock)
     }
 
     /// Starts the operation once more.
