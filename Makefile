@@ -24,7 +24,7 @@ conformance: drivers ## Lints the catalogue, and replays it in all languages
 	$(VENV)/bin/conformance coverage
 	$(VENV)/bin/conformance run --junit build/conformance.xml --markdown build/conformance.md
 
-test: test-python test-go test-typescript $(if $(HAS_CARGO),example-rust) check ## Runs the tests of every package, and the checks
+test: test-python test-go test-typescript $(if $(HAS_CARGO),example-rust check-rust) check ## Runs the tests of every package, and the checks
 
 test-python: drivers
 	$(PY) -m pytest -q
@@ -40,6 +40,10 @@ example-rust: drivers ## Builds and tests the example of a port, and replays the
 	$(CARGO) test --quiet --locked --package skidbladnir
 	$(VENV)/bin/conformance run --exec build/rust/debug/driver
 
+check-rust:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --quiet --locked --all-targets -- --deny warnings
+
 FUZZ_SECONDS ?= 3600
 
 fuzz: drivers ## Explores with random traces: a short round, always the same
@@ -54,7 +58,7 @@ mutants: drivers $(MUTATION_TOOLS) ## Tries the catalogue against mutants of eve
 mutants-sample: drivers $(MUTATION_TOOLS) ## The same for some mutants of each language
 	$(VENV)/bin/conformance mutants --sample 150 --seed 1
 
-check: check-python check-go check-typescript $(if $(HAS_CARGO),check-rust) check-generated ## Linters, type checkers, generated files
+check: check-python check-go check-typescript check-generated ## Linters, type checkers, generated files
 
 check-python: $(VENV)/.stamp
 	$(VENV)/bin/ruff check python conformance
@@ -72,10 +76,6 @@ check-go:
 check-typescript: typescript/node_modules/.stamp
 	cd typescript && npx tsc --noEmit && npx eslint .
 	cd proto && ../typescript/node_modules/.bin/buf lint
-
-check-rust:
-	$(CARGO) fmt --check
-	$(CARGO) clippy --quiet --locked --all-targets -- --deny warnings
 
 drivers: $(VENV)/.stamp build/go-driver typescript/build/driver.cjs ## Builds the drivers
 
@@ -119,4 +119,4 @@ check-generated: generate ## Fails when a generated file is not what `make gener
 clean: ## Removes what was built
 	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules
 
-.PHONY: help conformance test test-python test-go test-typescript example-rust fuzz fuzz-long mutants mutants-sample check check-python check-go check-typescript check-rust drivers generate check-generated clean
+.PHONY: help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample check check-python check-go check-typescript drivers generate check-generated clean

@@ -40,6 +40,7 @@ impl TestDriver for Driver {
             spec_version: "1.0".to_owned(),
             protocol_version: 1,
             features: FEATURES.map(str::to_owned).to_vec(),
+            ..Default::default()
         }))
     }
 
