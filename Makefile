@@ -11,6 +11,9 @@ PROTOC := $(PY) -m grpc_tools.protoc -I $(PROTO)
 GO_SOURCES := $(shell find go -name '*.go' -not -name '*_test.go') go/go.mod go/driver/go.mod $(wildcard go/providers/data/*)
 TS_SOURCES := $(shell find typescript/src typescript/driver -type f) typescript/tsup.config.ts typescript/tsconfig.json
 MUTATION_TOOLS := build/mutants/venv/.stamp conformance/mutants/typescript/node_modules/.stamp
+# The example of a port is built where there is a compiler for it.
+HAS_CARGO := $(shell command -v cargo)
+CARGO := cd conformance/examples/rust && CARGO_TARGET_DIR=$(CURDIR)/build/rust nice cargo
 DATA := python/skidbladnir/data go/providers/data typescript/src/data
 
 help: ## Lists the targets
@@ -21,7 +24,7 @@ conformance: drivers ## Lints the catalogue, and replays it in all languages
 	$(VENV)/bin/conformance coverage
 	$(VENV)/bin/conformance run --junit build/conformance.xml --markdown build/conformance.md
 
-test: test-python test-go test-typescript check ## Runs the tests of every package, and the checks
+test: test-python test-go test-typescript $(if $(HAS_CARGO),example-rust check-rust) check ## Runs the tests of every package, and the checks
 
 test-python: drivers conformance/tests/browser/node_modules/.stamp
 	$(PY) -m pytest -q
@@ -34,6 +37,15 @@ test-go:
 
 test-typescript: typescript/build/driver.cjs
 	cd typescript && npx vitest run
+
+example-rust: drivers ## Builds and tests the example of a port, and replays the catalogue in it (needs cargo)
+	$(CARGO) build --quiet --locked
+	$(CARGO) test --quiet --locked --package skidbladnir
+	$(VENV)/bin/conformance run --exec build/rust/debug/driver
+
+check-rust:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --quiet --locked --all-targets -- --deny warnings
 
 FUZZ_SECONDS ?= 3600
 
