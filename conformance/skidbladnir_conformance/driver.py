@@ -7,11 +7,11 @@ import contextlib
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from skidbladnir_conformance import PROTOCOL_VERSION, SPEC_VERSION
 from skidbladnir_conformance import test_driver_pb2 as pb
@@ -20,8 +20,9 @@ from skidbladnir_conformance.process import DriverError, DriverProcess, DriverSp
 from skidbladnir_conformance.trace import Trace
 
 SERVICE = "/skidbladnir.conformance.v1.TestDriver"
-# Traces sent ahead of their answers.
-WINDOW = 64
+# Traces sent ahead of their answers, and how many of them make a batch for a driver that takes batches.
+WINDOW = 100
+BATCH = 25
 MAX_RESTARTS = 10
 CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", -1),
@@ -29,6 +30,8 @@ CHANNEL_OPTIONS = [
     ("grpc.enable_http_proxy", 0),
 ]
 
+
+M = TypeVar("M", bound=Message)
 
 OnAnswer = Callable[[DriverSpec, Trace, Answer | None], None]
 """Told of each answer; whatever it raises ends the replay."""
@@ -51,6 +54,7 @@ class Column:
     package_version: str = ""
     features: frozenset[str] = frozenset()
     answers: dict[str, Answer | None] = field(default_factory=dict)
+    batches: bool = False
     problem: str = ""
     warnings: list[str] = field(default_factory=list)
 
@@ -63,6 +67,7 @@ class Column:
             self.language = described.language
             self.package_version = described.package_version or "unknown"
             self.features = frozenset(described.features)
+            self.batches = described.batches
 
 
 class Driver:
@@ -201,13 +206,19 @@ class Driver:
     async def _stream(self, traces: Sequence[Trace], window: int) -> None:
         """Replays traces in one stream; raises TraceLost where an answer that is due does not come as it should."""
         assert self._channel is not None
-        open_stream: Any = self._channel.stream_stream(f"{SERVICE}/Replay")
+        size = BATCH if self.column.batches and window > 1 else 1
+        method = "ReplayBatches" if size > 1 else "Replay"
+        open_stream: Any = self._channel.stream_stream(f"{SERVICE}/{method}")
         call = open_stream()
-        places = asyncio.Semaphore(window)
-        sender = asyncio.create_task(_send(call, traces, places))
+        batches = [traces[start : start + size] for start in range(0, len(traces), size)]
+        places = asyncio.Semaphore(window // size)
+        sender = asyncio.create_task(_send(call, batches, size > 1, places))
         try:
-            for trace in traces:
-                self._answer(trace, _decode(trace, await self._read(call)))
+            for batch in batches:
+                answer = await self._read(call)
+                responses = _responses(answer, len(batch)) if size > 1 else [_parsed(pb.ReplayResponse, answer)]
+                for trace, response in zip(batch, responses, strict=True):
+                    self._answer(trace, _decode(trace, response))
                 places.release()
             await self._expect_end(call)
         finally:
@@ -241,11 +252,21 @@ class Driver:
                 self.column.problem = "answers more than it was asked"
 
 
-def _decode(trace: Trace, answer: bytes) -> Answer:
+def _parsed(kind: type[M], answer: bytes) -> M:
     try:
-        response = pb.ReplayResponse.FromString(answer)
+        return kind.FromString(answer)
     except DecodeError as error:
-        raise TraceLost("answered with bytes that are no ReplayResponse") from error
+        raise TraceLost(f"answered with bytes that are no {kind.__name__}") from error
+
+
+def _responses(answer: bytes, due: int) -> Sequence[pb.ReplayResponse]:
+    responses = _parsed(pb.ReplayBatchesResponse, answer).responses
+    if len(responses) != due:
+        raise TraceLost(f"answered {len(responses)} traces of a batch of {due}")
+    return responses
+
+
+def _decode(trace: Trace, response: pb.ReplayResponse) -> Answer:
     if response.trace_id != trace.id:
         raise TraceLost(f"answered {response.trace_id!r} when {trace.id!r} was due")
     match response.WhichOneof("result"):
@@ -257,11 +278,15 @@ def _decode(trace: Trace, answer: bytes) -> Answer:
             return "answered neither an observation nor a reason"
 
 
-async def _send(call: Any, traces: Sequence[Trace], places: asyncio.Semaphore) -> None:
+async def _send(call: Any, batches: Sequence[Sequence[Trace]], as_batches: bool, places: asyncio.Semaphore) -> None:
     try:
-        for trace in traces:
+        for batch in batches:
             await places.acquire()
-            await call.write(pb.ReplayRequest(trace=trace.message).SerializeToString())
+            if as_batches:
+                request = b"".join(trace.as_part_of_batch for trace in batch)
+            else:
+                request = pb.ReplayRequest(trace=batch[0].message).SerializeToString()
+            await call.write(request)
         await call.done_writing()
     except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
         return  # the stream broke; who reads from it says how

@@ -12,6 +12,7 @@ from skidbladnir_conformance import test_driver_pb2 as pb
 from skidbladnir_conformance.observation import (
     Flat,
     arranged,
+    complete,
     effective_of,
     faults_of,
     flat_expectation,
@@ -61,6 +62,7 @@ def judge(trace: Trace, answers: Mapping[str, Answer | None]) -> Result:
         elif isinstance(answer, str):
             verdicts[column] = Verdict("failed", [answer])
         else:
+            complete(answer)
             key = (answer.SerializeToString(deterministic=True), answer.leftovers)
             if key not in alike:
                 alike[key] = _judge_alone(trace, answer)

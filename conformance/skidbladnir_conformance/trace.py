@@ -81,6 +81,11 @@ class Trace:
             return 3
         return 2 if _waits(self.raw) else 1
 
+    @cached_property
+    def as_part_of_batch(self) -> bytes:
+        """A batch of this trace alone, serialised; batches one after the other are one batch."""
+        return pb.ReplayBatchesRequest(traces=[self.message]).SerializeToString()
+
     @property
     def place(self) -> str:
         """Where it stands."""

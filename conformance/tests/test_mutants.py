@@ -22,9 +22,10 @@ from skidbladnir_conformance.mutants.languages import Language, ToolFailed
 from skidbladnir_conformance.mutants.model import Mutant, Trial, content_hash, short
 from skidbladnir_conformance.mutants.results import DamagedResults, Results
 from skidbladnir_conformance.mutants.trial import Clean, CleanRunFailed, own_traces_first, run_clean, try_mutant
-from skidbladnir_conformance.mutants.verdict import judge_language
+from skidbladnir_conformance.mutants.verdict import judge_language, write_report
 from skidbladnir_conformance.paths import SPEC
 from skidbladnir_conformance.process import DriverSpec
+from skidbladnir_conformance.report_html.figures import read_mutants
 from skidbladnir_conformance.spec import read_spec
 from skidbladnir_conformance.trace import Trace
 
@@ -222,6 +223,23 @@ def test_verdict_is_red_for_what_the_list_does_not_say(tmp_path: Path) -> None:
     assert "score 50.0% is below 95%" in said
     right = judge_language("python", {listed: survived, unlisted: killed}, [listed, unlisted], entries[:1])
     assert (right.faults, right.score, right.figures["equivalent"]) == ([], 1.0, 1)
+    assert right.as_json()["listed"] == [
+        {"file": FILE, "number": 1, "line": "if a < b:", "mutation": "< -> <=", "kind": "equivalent", "reason": "nobody can tell"}
+    ]
+
+
+def test_report_of_figures_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "e.yaml").write_text(LISTED, encoding="utf-8")
+    entries, _ = read_listed(tmp_path / "e.yaml")
+    survived = Trial("survived", "", "c1", 0.1)
+    verdict = judge_language("python", {mutant(): survived, mutant(">"): survived}, [mutant(), mutant(">")], entries)
+    write_report(tmp_path / "report.json", [verdict], "c1")
+    (figures,) = read_mutants(tmp_path / "report.json") or []
+    assert (figures.language, figures.counts, figures.score) == ("python", verdict.figures, 0.0)
+    assert [each.mutation for each in figures.unlisted] == ["< -> >"]
+    assert [(kind, reason, [each.place for each in mutants]) for kind, reason, mutants in figures.reasons] == [
+        ("equivalent", "nobody can tell", [f"{FILE}:1"])
+    ]
 
 
 def test_long_mutations_are_shortened() -> None:

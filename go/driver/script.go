@@ -110,6 +110,14 @@ type record struct {
 	ended   *int64
 	value   result
 	err     error
+	told    told
+}
+
+// told is how much of a record has been observed: what it has only grows.
+type told struct {
+	once            bool
+	starts, signals int
+	ended           bool
 }
 
 // operation performs the scripts: the first at its first start, and so on; the last repeats.
@@ -231,6 +239,13 @@ func matchesError(match *testdriverpb.Match) func(error) bool {
 	}
 	predicate := matches(match)
 	return func(err error) bool { return predicate(skidbladnir.Outcome{Err: err}) }
+}
+
+// isNews says whether there is something to see that was not there when this was last asked.
+func (rec *record) isNews() bool {
+	before := rec.told
+	rec.told = told{true, len(rec.starts), len(rec.signals), rec.ended != nil}
+	return rec.told != before
 }
 
 func (rec *record) observe(made map[error]bool) *testdriverpb.CallObservation {

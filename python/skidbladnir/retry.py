@@ -110,7 +110,7 @@ class Retry(Policy):
         self._max_elapsed = optional_nanoseconds(f"{path}.max_elapsed_ms", max_elapsed, 0)
         self._random = random
 
-    async def _run(self, operation: AsyncOperation[T], key: Key) -> T:
+    async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
         # A clock is read, and state kept, only once something has failed or a time limit asks for it.
         began = 0 if self._max_elapsed is None else self._clock.now()
         course: _Course | None = None
@@ -127,7 +127,7 @@ class Retry(Policy):
             if delay > 0:
                 await asyncio.sleep(delay / NS_PER_S)
 
-    def _run_sync(self, operation: Operation[T], key: Key) -> T:
+    def call(self, operation: Operation[T], key: Key = None) -> T:
         began = 0 if self._max_elapsed is None else self._clock.now()
         course: _Course | None = None
         while True:
@@ -174,7 +174,7 @@ class _Course:
         if retry._max_elapsed is not None and retry._clock.now() - self._began + delay > retry._max_elapsed:
             self._exhausted("max_elapsed", error)
             return None
-        if retry._listeners:
+        if retry._listeners.all:
             retry._listeners.emit(
                 Event("retry_scheduled", retry.name, attempt=self._attempt, delay=delay / NS_PER_S, error=error)
             )
@@ -193,7 +193,7 @@ class _Course:
     def _exhausted(self, reason: str, error: Exception) -> None:
         retry = self._retry
         error.add_note(f"{retry.name}: gave up after attempt {self._attempt} ({reason})")
-        if retry._listeners:
+        if retry._listeners.all:
             retry._listeners.emit(
                 Event("retry_exhausted", retry.name, attempt=self._attempt, reason=reason, error=error)
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import shlex
 import sys
@@ -41,6 +42,11 @@ PLAIN_SECONDS = 10.0
     show_default=True,
     help="Folder for the traces that were found; a catalogue of its own.",
 )
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the figures go, as JSON; default: report.json in that folder.",
+)
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True)
 def fuzz_command(
     seed: int | None,
@@ -51,6 +57,7 @@ def fuzz_command(
     commands: tuple[str, ...],
     findings: int,
     out: Path,
+    report: Path | None,
     timeout: float,
 ) -> None:
     """Replays random traces in all drivers, and compares them with each other and with what must always hold.
@@ -74,6 +81,7 @@ def fuzz_command(
         click.echo(f"interrupted; --seed {seed} makes the same traces again", err=True)
         sys.exit(NOT_RUN)
     _print_statistics(console, statistics)
+    _write_report(report or out / "report.json", seed, [spec.label for spec in specs], statistics, found)
     for finding in found:
         path = write_finding(out, finding)
         say(console, f"FOUND {finding.document['id']}: {finding.reason}", "bold red")
@@ -120,16 +128,38 @@ async def _explore(
             return found, explorer.statistics
 
 
-def _print_statistics(console: Console, statistics: Statistics) -> None:
-    """In how many traces each thing occurred: what the exploration reached."""
+def _shares(statistics: Statistics) -> list[dict[str, float]]:
+    """In what part of the traces each thing occurred: what the exploration reached."""
     judged = max(1, statistics.traces - statistics.tied)
+    return [
+        {f"subject: {name}": count / judged for name, count in sorted(statistics.kinds.items())},
+        {name: count / judged for name, count in sorted(statistics.seen.items())},
+        {
+            "left out, for two timers were due at one instant": statistics.tied / max(1, statistics.traces),
+            "where a difference would not count, for an order is open": statistics.open_order / judged,
+        },
+    ]
+
+
+def _print_statistics(console: Console, statistics: Statistics) -> None:
     table = Table("in the traces", "share", title_justify="left")
-    for name, count in sorted(statistics.kinds.items()):
-        table.add_row(f"subject: {name}", f"{count / judged:.1%}")
-    table.add_section()
-    for name, count in sorted(statistics.seen.items()):
-        table.add_row(name, f"{count / judged:.1%}")
-    table.add_section()
-    table.add_row("left out, for two timers were due at one instant", f"{statistics.tied / max(1, statistics.traces):.1%}")
-    table.add_row("where a difference would not count, for an order is open", f"{statistics.open_order / judged:.1%}")
+    for section in _shares(statistics):
+        for name, share in section.items():
+            table.add_row(name, f"{share:.1%}")
+        table.add_section()
     console.print(table)
+
+
+def _write_report(file: Path, seed: int, drivers: list[str], statistics: Statistics, found: list[Finding]) -> None:
+    """The figures as JSON."""
+    data = {
+        "seed": seed,
+        "drivers": drivers,
+        "traces": statistics.traces,
+        "seconds": round(statistics.seconds, 3),
+        "rate": round(statistics.rate, 1),
+        "shares": {name: round(share, 6) for section in _shares(statistics) for name, share in section.items()},
+        "found": [{"id": finding.document["id"], "reason": finding.reason} for finding in found],
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -13,6 +13,7 @@ from skidbladnir_conformance.driver import Driver, TraceHangs, TraceLost
 from skidbladnir_conformance.judge import Answer, judge
 from skidbladnir_conformance.mutants.languages import Language
 from skidbladnir_conformance.mutants.model import Mutant, Outcome, Trial
+from skidbladnir_conformance.observation import complete
 from skidbladnir_conformance.process import DriverSpec
 from skidbladnir_conformance.trace import Trace
 
@@ -146,6 +147,8 @@ async def _replay_in(driver: Driver, traces: Sequence[Trace], ahead: int) -> Non
 def _differs(trace: Trace, clean: Answer | None, answer: Answer | None) -> bool:
     """As `conformance run` sees it: against the expectations, and against all that the unmutated package shows."""
     if isinstance(clean, pb.Observation) and isinstance(answer, pb.Observation):
+        complete(clean)
+        complete(answer)
         if clean.SerializeToString(deterministic=True) == answer.SerializeToString(deterministic=True):
             return False
         return judge(trace, {CLEAN: clean, "mutant": answer}).failed
