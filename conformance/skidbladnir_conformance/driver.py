@@ -212,7 +212,7 @@ class Driver:
     async def _stream(self, traces: Sequence[Trace], window: int) -> None:
         """Replays traces in one stream; raises TraceLost where an answer that is due does not come as it should."""
         assert self._channel is not None
-        size = BATCH if self.column.batches and window > 1 else 1
+        size = min(BATCH, window) if self.column.batches else 1
         method = "ReplayBatches" if size > 1 else "Replay"
         open_stream: Any = self._channel.stream_stream(f"{SERVICE}/{method}")
         call = open_stream()
