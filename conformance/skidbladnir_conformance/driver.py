@@ -139,14 +139,14 @@ class Driver:
             if self._channel is None and left and not await self._restart(restarts, most_restarts, left):
                 return
 
-    async def replay_once(self, traces: Sequence[Trace]) -> None:
-        """As :meth:`replay`, without a second chance.
+    async def replay_once(self, traces: Sequence[Trace], window: int) -> None:
+        """As :meth:`replay`, without a second chance; ``window`` traces are sent ahead of their answers.
 
         Raises:
             TraceLost: at the first trace that costs the driver its life or its tongue.
         """
         if not self.column.problem:
-            await self._stream(self._replayable(traces), WINDOW)
+            await self._stream(self._replayable(traces), window)
 
     def _replayable(self, traces: Sequence[Trace]) -> list[Trace]:
         """The traces whose features the driver has; the others are answered."""
@@ -212,7 +212,7 @@ class Driver:
     async def _stream(self, traces: Sequence[Trace], window: int) -> None:
         """Replays traces in one stream; raises TraceLost where an answer that is due does not come as it should."""
         assert self._channel is not None
-        size = BATCH if self.column.batches and window > 1 else 1
+        size = min(BATCH, window) if self.column.batches else 1
         method = "ReplayBatches" if size > 1 else "Replay"
         open_stream: Any = self._channel.stream_stream(f"{SERVICE}/{method}")
         call = open_stream()

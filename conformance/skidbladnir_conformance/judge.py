@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -126,6 +127,10 @@ def _whole_differences(trace: Trace, seen: pb.Observation) -> Iterator[str]:
     wanted = [(fault["code"], fault["path"], fault.get("line", 0)) for fault in expect.get("faults", [])]
     if wanted != faults_of(seen):
         yield difference_text("faults", _faults_text(wanted), _faults_text(faults_of(seen)))
+    elif wanted and not trace.needs & {"providers"}:
+        message = seen.faults[0].message
+        if not re.fullmatch(rf"{re.escape(wanted[0][1])}: .+ is not allowed: .+", message, re.DOTALL):
+            yield difference_text("message", f"{wanted[0][1]}: <value> is not allowed: <allowed> (GN-16)", message)
     elif "effective" in expect:
         for difference in _option_differences("effective", expect["effective"], effective_of(seen)):
             yield difference_text(*difference)

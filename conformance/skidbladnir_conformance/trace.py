@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +63,12 @@ class Trace:
     def pattern(self) -> str:
         """The folder of the catalogue it stands in."""
         return self.id.partition("/")[0]
+
+    @cached_property
+    def hash(self) -> str:
+        """Changes with what it does and expects."""
+        content = json.dumps([self.raw["subject"], self.raw.get("random"), self.raw.get("steps"), self.expect, self.free_order])
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     @property
     def level(self) -> int:

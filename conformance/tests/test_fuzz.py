@@ -29,6 +29,7 @@ from skidbladnir_conformance.lint import lint, makes_sense
 from skidbladnir_conformance.observation import complete
 from skidbladnir_conformance.paths import SPEC
 from skidbladnir_conformance.process import DriverSpec
+from skidbladnir_conformance.report_html.figures import read_fuzz
 from skidbladnir_conformance.spec import read_spec
 
 BREAKER = HERE / "breaking_driver.py"
@@ -57,7 +58,11 @@ def test_honest_drivers_agree(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "seed 3: 150 traces" in result.output
     assert "nothing found" in result.output
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "report.json"]
+    figures = read_fuzz(tmp_path / "report.json")
+    assert figures is not None
+    assert (figures.seed, figures.traces, figures.drivers, figures.found) == (3, 150, ["python", "python-sync"], [])
+    assert 0.9 < sum(share for name, share in figures.shares if name.startswith("subject: ")) < 1.1
 
 
 def test_wrong_comparison_is_found_made_small_and_can_be_replayed(tmp_path: Path) -> None:
@@ -69,6 +74,9 @@ def test_wrong_comparison_is_found_made_small_and_can_be_replayed(tmp_path: Path
     traces, faults = lint(tmp_path, read_spec(SPEC))
     assert faults == []
     (trace,) = traces
+    figures = read_fuzz(tmp_path / "report.json")
+    assert figures is not None
+    assert [each["id"] for each in figures.found] == [trace.id]
     assert len(trace.message.steps) <= 3
     replay = ["run", "--catalogue", str(tmp_path), "--id", trace.id]
     assert CliRunner().invoke(main, [*replay, "--driver", "python", "--driver", "python-sync"]).exit_code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import shlex
 import signal
@@ -49,6 +50,11 @@ PLAIN_SECONDS = 10.0
     show_default=True,
     help="Folder for the traces that were found; a catalogue of its own.",
 )
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the figures go, as JSON; default: report.json in that folder.",
+)
 @click.option("--all-columns", is_flag=True, help="python-sync replays all too; without, every fourth batch.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True)
 def fuzz_command(
@@ -60,6 +66,7 @@ def fuzz_command(
     commands: tuple[str, ...],
     findings: int,
     out: Path,
+    report: Path | None,
     all_columns: bool,
     timeout: float,
 ) -> None:
@@ -73,14 +80,20 @@ def fuzz_command(
         seconds = 30.0
     if not drivers and not commands:
         drivers = tuple(BUILT_IN)
-    specs = [*map(DriverSpec.built_in, drivers), *map(DriverSpec.command_line, commands)]
+    try:
+        specs = [*map(DriverSpec.built_in, drivers), *map(DriverSpec.command_line, commands)]
+    except DriverError as error:
+        click.echo(error, err=True)
+        sys.exit(NOT_RUN)
     every = {} if all_columns or len(drivers) + len(commands) == 1 else SELDOM
     replay = ["conformance", "run", "--catalogue", str(out)]
     replay += [part for command in commands for part in ("--exec", command)]
     replay += [part for driver in drivers if drivers != tuple(BUILT_IN) for part in ("--driver", driver)]
     console = make_console()
+    found: list[Finding] = []
 
     def tell(finding: Finding) -> None:
+        found.append(finding)
         path = write_finding(out, finding)
         say(console, f"FOUND {finding.document['id']}: {finding.reason}", "bold red")
         say(console, f"  {path}\n  replay it: {shlex.join([*replay, '--id', finding.document['id']])}")
@@ -97,6 +110,7 @@ def fuzz_command(
     statistics = explorer.statistics
     if statistics.traces:
         _print_statistics(console, statistics)
+        _write_report(report or out / "report.json", seed, [spec.label for spec in specs], statistics, found)
     verdict = f"{statistics.found} found" if statistics.found else "nothing found"
     say(
         console,
@@ -154,19 +168,41 @@ async def _explore(
             )
 
 
-def _print_statistics(console: Console, statistics: Statistics) -> None:
-    """In how many traces each thing occurred: what the exploration reached."""
+def _shares(statistics: Statistics) -> list[dict[str, float]]:
+    """In what part of the traces each thing occurred: what the exploration reached."""
+    every = max(1, statistics.traces)
     judged = max(1, statistics.traces - statistics.tied - statistics.skipped)
+    return [
+        {f"subject: {name}": count / judged for name, count in sorted(statistics.kinds.items())},
+        {name: count / judged for name, count in sorted(statistics.seen.items())},
+        {
+            **{f"replayed by {name}": count / every for name, count in statistics.replayed.items()},
+            "left out, for no driver has the features": statistics.skipped / every,
+            "left out, for two timers were due at one instant": statistics.tied / every,
+            "where a difference would not count, for an order is open": statistics.open_order / judged,
+        },
+    ]
+
+
+def _print_statistics(console: Console, statistics: Statistics) -> None:
     table = Table("in the traces", "share", title_justify="left")
-    for name, count in sorted(statistics.kinds.items()):
-        table.add_row(f"subject: {name}", f"{count / judged:.1%}")
-    table.add_section()
-    for name, count in sorted(statistics.seen.items()):
-        table.add_row(name, f"{count / judged:.1%}")
-    table.add_section()
-    for name, count in statistics.replayed.items():
-        table.add_row(f"replayed by {name}", f"{count / max(1, statistics.traces):.1%}")
-    table.add_row("left out, for no driver has the features", f"{statistics.skipped / max(1, statistics.traces):.1%}")
-    table.add_row("left out, for two timers were due at one instant", f"{statistics.tied / max(1, statistics.traces):.1%}")
-    table.add_row("where a difference would not count, for an order is open", f"{statistics.open_order / judged:.1%}")
+    for section in _shares(statistics):
+        for name, share in section.items():
+            table.add_row(name, f"{share:.1%}")
+        table.add_section()
     console.print(table)
+
+
+def _write_report(file: Path, seed: int, drivers: list[str], statistics: Statistics, found: list[Finding]) -> None:
+    """The figures as JSON."""
+    data = {
+        "seed": seed,
+        "drivers": drivers,
+        "traces": statistics.traces,
+        "seconds": round(statistics.seconds, 3),
+        "rate": round(statistics.rate, 1),
+        "shares": {name: round(share, 6) for section in _shares(statistics) for name, share in section.items()},
+        "found": [{"id": finding.document["id"], "reason": finding.reason} for finding in found],
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
