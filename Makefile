@@ -23,11 +23,14 @@ conformance: drivers ## Lints the catalogue, and replays it in all languages
 
 test: test-python test-go test-typescript check ## Runs the tests of every package, and the checks
 
-test-python: drivers
+test-python: drivers build/bench/venv/.stamp build/load/server
 	$(PY) -m pytest -q
 
 test-go:
 	cd go && go test -race ./...
+	cd go/load/server && go test -race .
+	cd go/load && go test -race .
+	cd go/bench && go test ./...
 
 test-typescript: typescript/build/driver.cjs
 	cd typescript && npx vitest run
@@ -46,11 +49,28 @@ mutants: drivers $(MUTATION_TOOLS) ## Tries the catalogue against mutants of eve
 mutants-sample: drivers $(MUTATION_TOOLS) ## The same for some mutants of each language
 	$(VENV)/bin/conformance mutants --sample 150 --seed 1
 
+BENCH_ROUNDS ?= 15
+
 bench-python: build/bench/venv/.stamp ## Measures the Python package beside its peers
-	PYTHONPATH=python build/bench/venv/bin/python -m bench --output build/bench/python.json
+	PYTHONPATH=python build/bench/venv/bin/python -m bench --rounds $(BENCH_ROUNDS) --output build/bench/python.json
 
 bench-docs: $(VENV)/.stamp ## Writes docs/performance.md from the measured runs in docs/bench
 	$(PY) python/bench/tables.py
+
+BENCHSTAT := go tool benchstat -ignore round
+
+bench-go: ## Measures the Go package beside its peers (BENCH_ROUNDS=15)
+	cd go/bench && go run ./report -rounds $(BENCH_ROUNDS) -json ../../build/bench/go.json -text ../../build/bench/go.txt
+	cd go/bench && $(BENCHSTAT) -filter '.unit:cpu-sec/op /impl:(gobreaker OR failsafe-go OR skidbladnir)' -row /case -col /impl ../../build/bench/go.txt
+	cd go/bench && $(BENCHSTAT) -filter '.name:Contention .unit:cpu-sec/op /impl:/^skid/' -row /case,/impl -col /gomaxprocs ../../build/bench/go.txt
+
+LOAD_SECONDS ?= 180
+
+load-python: build/bench/venv/.stamp build/load/server ## Drives the Python facade against a server that fails and recovers
+	PYTHONPATH=python build/bench/venv/bin/python -m load --server build/load/server --seconds $(LOAD_SECONDS) --output build/load/python.json
+
+load-go: build/load/server ## Drives the Go facade against a server that fails and recovers (LOAD_SECONDS=180)
+	cd go/load && go run . -server ../../build/load/server -seconds $(LOAD_SECONDS) -json ../../build/load/go.json
 
 check: check-python check-go check-typescript check-generated ## Linters, type checkers, generated files
 
@@ -62,10 +82,16 @@ check-python: $(VENV)/.stamp
 check-go:
 	test -z "$$(gofmt -l go)" || { gofmt -l go; exit 1; }
 	cd go && go vet ./...
+	cd go/load/server && go vet .
+	cd go/load && go vet .
+	cd go/bench && go vet ./...
 	test -z "$$(gofmt -l conformance/mutants/go)" && cd conformance/mutants/go && go vet .
 	cd go/driver && go vet . && go build -o ../../build/staticcheck honnef.co/go/tools/cmd/staticcheck
 	cd go/driver && ../../build/staticcheck .
 	cd go && ../build/staticcheck ./...
+	cd go/bench && ../../build/staticcheck ./...
+	cd go/load/server && ../../../build/staticcheck .
+	cd go/load && ../../build/staticcheck .
 
 check-typescript: typescript/node_modules/.stamp
 	cd typescript && npx tsc --noEmit && npx eslint .
@@ -75,6 +101,9 @@ drivers: $(VENV)/.stamp build/go-driver typescript/build/driver.cjs ## Builds th
 
 build/go-driver: $(GO_SOURCES)
 	cd go/driver && go build -o ../../$@ .
+
+build/load/server: $(wildcard go/load/server/*.go) go/load/server/go.mod
+	cd go/load/server && go build -o ../../../$@ .
 
 typescript/build/driver.cjs: $(TS_SOURCES) typescript/node_modules/.stamp
 	cd typescript && npx tsup --silent
@@ -118,4 +147,4 @@ check-generated: generate ## Fails when a generated file is not what `make gener
 clean: ## Removes what was built
 	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules
 
-.PHONY: help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample bench-python bench-docs check check-python check-go check-typescript drivers generate check-generated clean
+.PHONY: bench-docs bench-go bench-python load-go load-python help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample check check-python check-go check-typescript drivers generate check-generated clean
