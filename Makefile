@@ -26,7 +26,11 @@ conformance: drivers ## Lints the catalogue, and replays it in all languages
 
 test: test-python test-go test-typescript $(if $(HAS_CARGO),example-rust check-rust) check ## Runs the tests of every package, and the checks
 
+<<<<<<< HEAD
 test-python: drivers conformance/tests/browser/node_modules/.stamp
+=======
+test-python: drivers build/bench/venv/.stamp build/load/server
+>>>>>>> perf-python
 	$(PY) -m pytest -q
 
 test-go:
@@ -62,6 +66,16 @@ mutants-sample: drivers $(MUTATION_TOOLS) ## The same for some mutants of each l
 	$(VENV)/bin/conformance mutants --sample 150 --seed 1
 
 BENCH_ROUNDS ?= 15
+<<<<<<< HEAD
+=======
+
+bench-python: build/bench/venv/.stamp ## Measures the Python package beside its peers
+	PYTHONPATH=python build/bench/venv/bin/python -m bench --rounds $(BENCH_ROUNDS) --output build/bench/python.json
+
+bench-docs: $(VENV)/.stamp ## Writes docs/performance.md from the measured runs in docs/bench
+	$(PY) python/bench/tables.py
+
+>>>>>>> perf-python
 BENCHSTAT := go tool benchstat -ignore round
 
 bench: bench-python bench-go bench-typescript ## Measures every package beside its peers
@@ -85,6 +99,9 @@ bench-docs: $(VENV)/.stamp ## Writes docs/performance.md from the measured runs 
 	$(PY) python/bench/tables.py
 
 LOAD_SECONDS ?= 180
+
+load-python: build/bench/venv/.stamp build/load/server ## Drives the Python facade against a server that fails and recovers
+	PYTHONPATH=python build/bench/venv/bin/python -m load --server build/load/server --seconds $(LOAD_SECONDS) --output build/load/python.json
 
 load-go: build/load/server ## Drives the Go facade against a server that fails and recovers (LOAD_SECONDS=180)
 	cd go/load && go run . -server ../../build/load/server -seconds $(LOAD_SECONDS) -json ../../build/load/go.json
@@ -175,4 +192,8 @@ check-generated: generate ## Fails when a generated file is not what `make gener
 clean: ## Removes what was built
 	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build typescript/bench/node_modules typescript/bench/build conformance/mutants/typescript/node_modules
 
+<<<<<<< HEAD
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' Makefile)
+=======
+.PHONY: bench-docs bench-go bench-python load-go load-python help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample check check-python check-go check-typescript drivers generate check-generated clean
+>>>>>>> perf-python
