@@ -26,11 +26,8 @@ conformance: drivers ## Lints the catalogue, and replays it in all languages
 
 test: test-python test-go test-typescript $(if $(HAS_CARGO),example-rust check-rust) check ## Runs the tests of every package, and the checks
 
-<<<<<<< HEAD
 test-python: drivers conformance/tests/browser/node_modules/.stamp
-=======
 test-python: drivers build/bench/venv/.stamp build/load/server
->>>>>>> perf-python
 	$(PY) -m pytest -q
 
 test-go:
@@ -66,8 +63,6 @@ mutants-sample: drivers $(MUTATION_TOOLS) ## The same for some mutants of each l
 	$(VENV)/bin/conformance mutants --sample 150 --seed 1
 
 BENCH_ROUNDS ?= 15
-<<<<<<< HEAD
-=======
 
 bench-python: build/bench/venv/.stamp ## Measures the Python package beside its peers
 	PYTHONPATH=python build/bench/venv/bin/python -m bench --rounds $(BENCH_ROUNDS) --output build/bench/python.json
@@ -75,7 +70,6 @@ bench-python: build/bench/venv/.stamp ## Measures the Python package beside its 
 bench-docs: $(VENV)/.stamp ## Writes docs/performance.md from the measured runs in docs/bench
 	$(PY) python/bench/tables.py
 
->>>>>>> perf-python
 BENCHSTAT := go tool benchstat -ignore round
 
 bench: bench-python bench-go bench-typescript ## Measures every package beside its peers
@@ -192,8 +186,4 @@ check-generated: generate ## Fails when a generated file is not what `make gener
 clean: ## Removes what was built
 	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build typescript/bench/node_modules typescript/bench/build conformance/mutants/typescript/node_modules
 
-<<<<<<< HEAD
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' Makefile)
-=======
-.PHONY: bench-docs bench-go bench-python load-go load-python help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample check check-python check-go check-typescript drivers generate check-generated clean
->>>>>>> perf-python
