@@ -64,12 +64,6 @@ mutants-sample: drivers $(MUTATION_TOOLS) ## The same for some mutants of each l
 
 BENCH_ROUNDS ?= 15
 
-bench-python: build/bench/venv/.stamp ## Measures the Python package beside its peers
-	PYTHONPATH=python build/bench/venv/bin/python -m bench --rounds $(BENCH_ROUNDS) --output build/bench/python.json
-
-bench-docs: $(VENV)/.stamp ## Writes docs/performance.md from the measured runs in docs/bench
-	$(PY) python/bench/tables.py
-
 BENCHSTAT := go tool benchstat -ignore round
 
 bench: bench-python bench-go bench-typescript ## Measures every package beside its peers
@@ -87,7 +81,7 @@ report: drivers ## Writes build/report.html: every trace drawn, with the figures
 	$(VENV)/bin/conformance report
 
 bench-python: build/bench/venv/.stamp ## Measures the Python package beside its peers
-	PYTHONPATH=python build/bench/venv/bin/python -m bench --output build/bench/python.json
+	PYTHONPATH=python build/bench/venv/bin/python -m bench --rounds $(BENCH_ROUNDS) --output build/bench/python.json
 
 bench-docs: $(VENV)/.stamp ## Writes docs/performance.md from the measured runs in docs/bench
 	$(PY) python/bench/tables.py
