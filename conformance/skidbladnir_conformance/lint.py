@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from skidbladnir_conformance import SPEC_VERSION
 from skidbladnir_conformance.lint_trace import EXPECTS_NOTHING, trace_faults
 from skidbladnir_conformance.paths import SCHEMA
 from skidbladnir_conformance.spec import Spec
@@ -21,6 +22,7 @@ TEST_FILES = {
     "go": ("go", "*_test.go"),
     "typescript": ("typescript/test", "*.ts"),
 }
+VERSION_FILE = "spec_version"
 # Clauses of the package tests that speak of one language alone.
 ONLY_IN = {"TO-8": "python"}
 
@@ -31,6 +33,7 @@ def lint(catalogue: Path, spec: Spec) -> tuple[list[Trace], list[Fault]]:
     faults: list[Fault] = []
     places: dict[str, str] = {}
     validator = _validator()
+    faults += _version_faults(catalogue / VERSION_FILE)
     for file in sorted(catalogue.glob("*/*.yaml")):
         document = read(file)
         faults += document.faults
@@ -55,6 +58,16 @@ def lint(catalogue: Path, spec: Spec) -> tuple[list[Trace], list[Fault]]:
                     places[raw["id"]] = traces[-1].place
             faults += found
     return traces, sorted(faults)
+
+
+def _version_faults(file: Path) -> list[Fault]:
+    """A catalogue may say of which specification it is; without the file it is of this runner's."""
+    if not file.exists():
+        return []
+    version = file.read_text(encoding="utf-8", errors="replace").strip()
+    if version == SPEC_VERSION:
+        return []
+    return [Fault(file, 1, f"the catalogue is of specification {version[:40]!r}; this runner is of {SPEC_VERSION!r}")]
 
 
 def makes_sense(raw: dict[str, Any], spec: Spec) -> bool:

@@ -12,7 +12,7 @@ from asyncio.subprocess import PIPE, Process
 from dataclasses import dataclass
 from pathlib import Path
 
-from skidbladnir_conformance.paths import REPOSITORY
+from skidbladnir_conformance.paths import IS_CHECKOUT, REPOSITORY
 
 # How the drivers of this repository are started, from its root.
 BUILT_IN = {
@@ -45,6 +45,13 @@ class DriverSpec:
 
     @classmethod
     def built_in(cls, name: str) -> DriverSpec:
+        """A driver of this repository.
+
+        Raises:
+            DriverError: when the runner was installed without it.
+        """
+        if not IS_CHECKOUT:
+            raise DriverError(f"the driver {name} is in a checkout only: name another one by --exec or --connect")
         return cls(label=name, command=BUILT_IN[name], directory=REPOSITORY)
 
     @classmethod

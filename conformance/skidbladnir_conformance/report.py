@@ -1,4 +1,4 @@
-"""What a run says to machines and to pull requests: the counts, JUnit XML, and a Markdown summary."""
+"""What a run says to machines and to pull requests: the counts, JUnit XML, a Markdown summary, a badge."""
 
 from __future__ import annotations
 
@@ -98,6 +98,19 @@ def write_markdown(file: Path, run: Run) -> None:
             if found.outcome == "failed":
                 lines.append(f"- `{result.trace.id}` in {language}: {_inline('; '.join(found.reasons))}")
     file.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+def write_badge(file: Path, run: Run) -> None:
+    """An SVG image in a few words: how many traces passed in all columns, or how many failed."""
+    from anybadge import Badge
+
+    if run.red:
+        value, colour = f"{len(run.failed)} failed" if run.failed else "failed", "red"
+    else:
+        passed = sum(any(verdict.outcome == "passed" for verdict in result.verdicts.values()) for result in run.results)
+        known = sum(any(verdict.outcome == "known" for verdict in result.verdicts.values()) for result in run.results)
+        value, colour = f"{passed} passed" + (f", {known} known to fail" if known else ""), "green"
+    file.write_text(Badge("conformance", value, default_color=colour).badge_svg_text, encoding="utf-8")
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -208,3 +208,10 @@ def test_lint_reports_clauses_that_no_trace_names(conformance: Conformance) -> N
 def test_list_shows_the_clauses_of_the_selected_traces(conformance: Conformance) -> None:
     result = conformance("list", "--clause", "CB-22")
     assert result.output == "circuit_breaker/slow-call-is-pending  2  CB-22, CB-23\n"
+
+
+def test_catalogue_of_another_specification_is_refused(conformance: Conformance, tmp_path: Path) -> None:
+    (tmp_path / "spec_version").write_text("2.0\n")
+    result = conformance("run", "--catalogue", str(tmp_path))
+    assert result.exit_code == 2
+    assert "spec_version:1: the catalogue is of specification '2.0'; this runner is of '1.0'" in result.output
