@@ -26,11 +26,14 @@ conformance: drivers ## Lints the catalogue, and replays it in all languages
 
 test: test-python test-go test-typescript $(if $(HAS_CARGO),example-rust check-rust) check ## Runs the tests of every package, and the checks
 
-test-python: drivers
+test-python: drivers conformance/tests/browser/node_modules/.stamp
 	$(PY) -m pytest -q
 
 test-go:
 	cd go && go test -race ./...
+	cd go/load/server && go test -race .
+	cd go/load && go test -race .
+	cd go/bench && go test ./...
 
 test-typescript: typescript/build/driver.cjs
 	cd typescript && npx vitest run
@@ -58,7 +61,35 @@ mutants: drivers $(MUTATION_TOOLS) ## Tries the catalogue against mutants of eve
 mutants-sample: drivers $(MUTATION_TOOLS) ## The same for some mutants of each language
 	$(VENV)/bin/conformance mutants --sample 150 --seed 1
 
-check: check-python check-go check-typescript check-generated ## Linters, type checkers, generated files
+BENCH_ROUNDS ?= 15
+BENCHSTAT := go tool benchstat -ignore round
+
+bench: bench-python bench-go bench-typescript ## Measures every package beside its peers
+
+bench-go: ## Measures the Go package beside its peers (BENCH_ROUNDS=15)
+	cd go/bench && go run ./report -rounds $(BENCH_ROUNDS) -json ../../build/bench/go.json -text ../../build/bench/go.txt
+	cd go/bench && $(BENCHSTAT) -filter '.unit:cpu-sec/op /impl:(gobreaker OR failsafe-go OR skidbladnir)' -row /case -col /impl ../../build/bench/go.txt
+	cd go/bench && $(BENCHSTAT) -filter '.name:Contention .unit:cpu-sec/op /impl:/^skid/' -row /case,/impl -col /gomaxprocs ../../build/bench/go.txt
+
+bench-typescript: typescript/build/driver.cjs typescript/bench/node_modules/.stamp ## Measures the TypeScript package beside its peers
+	cd typescript/bench && ../node_modules/.bin/tsup
+	node --expose-gc typescript/bench/build/main.js --out build/bench/typescript.json
+
+report: drivers ## Writes build/report.html: every trace drawn, with the figures of coverage, mutation and exploration
+	$(VENV)/bin/conformance report
+
+bench-python: build/bench/venv/.stamp ## Measures the Python package beside its peers
+	PYTHONPATH=python build/bench/venv/bin/python -m bench --output build/bench/python.json
+
+bench-docs: $(VENV)/.stamp ## Writes docs/performance.md from the measured runs in docs/bench
+	$(PY) python/bench/tables.py
+
+LOAD_SECONDS ?= 180
+
+load-go: build/load/server ## Drives the Go facade against a server that fails and recovers (LOAD_SECONDS=180)
+	cd go/load && go run . -server ../../build/load/server -seconds $(LOAD_SECONDS) -json ../../build/load/go.json
+
+check: check-python check-go check-typescript check-workflows check-generated ## Linters, type checkers, generated files
 
 check-python: $(VENV)/.stamp
 	$(VENV)/bin/ruff check python conformance
@@ -68,19 +99,33 @@ check-python: $(VENV)/.stamp
 check-go:
 	test -z "$$(gofmt -l go)" || { gofmt -l go; exit 1; }
 	cd go && go vet ./...
+	cd go/load/server && go vet .
+	cd go/load && go vet .
+	cd go/bench && go vet ./...
 	test -z "$$(gofmt -l conformance/mutants/go)" && cd conformance/mutants/go && go vet .
 	cd go/driver && go vet . && go build -o ../../build/staticcheck honnef.co/go/tools/cmd/staticcheck
 	cd go/driver && ../../build/staticcheck .
 	cd go && ../build/staticcheck ./...
+	cd go/bench && ../../build/staticcheck ./...
+	cd go/load/server && ../../../build/staticcheck .
+	cd go/load && ../../build/staticcheck .
 
-check-typescript: typescript/node_modules/.stamp
-	cd typescript && npx tsc --noEmit && npx eslint .
+check-typescript: typescript/build/driver.cjs typescript/bench/node_modules/.stamp
+	cd typescript && npx tsc --noEmit && npx tsc --noEmit -p bench && npx eslint .
+	typescript/node_modules/.bin/tsc -p conformance/skidbladnir_conformance/report_html/assets
 	cd proto && ../typescript/node_modules/.bin/buf lint
+
+check-workflows:
+	cd go/driver && go build -o ../../build/actionlint github.com/rhysd/actionlint/cmd/actionlint
+	build/actionlint .github/workflows/*.yml conformance/skidbladnir_conformance/templates/common/github-workflow.yml
 
 drivers: $(VENV)/.stamp build/go-driver typescript/build/driver.cjs ## Builds the drivers
 
 build/go-driver: $(GO_SOURCES)
 	cd go/driver && go build -o ../../$@ .
+
+build/load/server: $(wildcard go/load/server/*.go) go/load/server/go.mod
+	cd go/load/server && go build -o ../../../$@ .
 
 typescript/build/driver.cjs: $(TS_SOURCES) typescript/node_modules/.stamp
 	cd typescript && npx tsup --silent
@@ -96,6 +141,13 @@ typescript/node_modules/.stamp: typescript/package-lock.json
 	cd typescript && npm install --no-save --no-audit --no-fund --loglevel=error
 	touch $@
 
+typescript/bench/node_modules/.stamp: typescript/bench/package-lock.json
+	cd $(dir $<) && npm install --no-save --no-audit --no-fund --loglevel=error
+build/bench/venv/.stamp: python/bench/requirements.lock
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
+	touch $@
+
 build/mutants/venv/.stamp: conformance/mutants/python/requirements.lock
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
@@ -103,6 +155,10 @@ build/mutants/venv/.stamp: conformance/mutants/python/requirements.lock
 
 conformance/mutants/typescript/node_modules/.stamp: conformance/mutants/typescript/package-lock.json
 	cd conformance/mutants/typescript && npm install --no-save --no-audit --no-fund --loglevel=error
+	touch $@
+
+conformance/tests/browser/node_modules/.stamp: conformance/tests/browser/package-lock.json
+	cd conformance/tests/browser && npm install --no-save --no-audit --no-fund --loglevel=error
 	touch $@
 
 generate: $(VENV)/.stamp typescript/node_modules/.stamp ## Writes what is generated: protocol code, copies of schema and presets
@@ -117,6 +173,6 @@ check-generated: generate ## Fails when a generated file is not what `make gener
 	git diff --exit-code -- 'conformance/skidbladnir_conformance/*_pb2.py*' go/driver/testdriverpb typescript/driver/gen conformance/spec $(DATA)
 
 clean: ## Removes what was built
-	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules
+	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build typescript/bench/node_modules typescript/bench/build conformance/mutants/typescript/node_modules
 
-.PHONY: help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample check check-python check-go check-typescript drivers generate check-generated clean
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' Makefile)

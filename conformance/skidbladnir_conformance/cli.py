@@ -7,7 +7,9 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +21,10 @@ from skidbladnir_conformance.paths import CATALOGUE, REPOSITORY, SPEC
 from skidbladnir_conformance.process import BUILT_IN, DriverError, DriverSpec
 from skidbladnir_conformance.spec import read_spec
 from skidbladnir_conformance.trace import LEVELS, Filter, Trace
+
+if TYPE_CHECKING:
+    from skidbladnir_conformance.known import KnownFailure
+    from skidbladnir_conformance.report import Run
 
 PASSED, FAILED, NOT_RUN = 0, 1, 2
 
@@ -36,6 +42,27 @@ level_option = click.option(
     type=click.IntRange(1, len(LEVELS)),
     default=len(LEVELS),
     help="Only traces up to this level. " + "; ".join(f"{number}: {what}" for number, what in enumerate(LEVELS, 1)) + ".",
+)
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Seconds a driver may take for one answer.",
+)
+mutants_option = click.option(
+    "--mutants",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("build/mutants/report.json"),
+    show_default=True,
+    help="Figures of `conformance mutants`; may be missing.",
+)
+fuzz_option = click.option(
+    "--fuzz",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("build/fuzz/report.json"),
+    show_default=True,
+    help="Figures of `conformance fuzz`; may be missing.",
 )
 
 
@@ -96,6 +123,7 @@ def coverage_command(catalogue: Path, command: str | None) -> None:
     """Lists clauses and transitions of the specification that no trace reaches, replayed in one driver."""
     from skidbladnir_conformance import coverage, test_driver_pb2
     from skidbladnir_conformance.driver import replay_all
+    from skidbladnir_conformance.observation import complete
 
     traces = _read(catalogue)
     spec = read_spec(SPEC)
@@ -104,6 +132,8 @@ def coverage_command(catalogue: Path, command: str | None) -> None:
     _stop_on([column.problem for column in columns if column.problem])
     answers = columns[0].answers
     seen = [(trace, answer) for trace in traces if isinstance(answer := answers[trace.id], test_driver_pb2.Observation)]
+    for _, observation in seen:
+        complete(observation)
     transitions = coverage.read_transitions(SPEC)
     left = coverage.unseen(transitions, [each for pair in seen for each in coverage.happenings(*pair)])
     clauses = uncovered(traces, spec)
@@ -147,13 +177,8 @@ def diagrams_command() -> None:
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Writes JUnit XML.")
 @click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Writes a Markdown summary.")
 @click.option("--badge", type=click.Path(dir_okay=False, path_type=Path), help="Writes an SVG image with the verdict.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=10.0,
-    show_default=True,
-    help="Seconds a driver may take for one answer.",
-)
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Writes the report, as one HTML file.")
+@timeout_option
 def run_command(
     drivers: tuple[str, ...],
     commands: tuple[str, ...],
@@ -168,6 +193,7 @@ def run_command(
     junit: Path | None,
     markdown: Path | None,
     badge: Path | None,
+    html: Path | None,
     timeout: float,
 ) -> None:
     """Replays traces in all drivers at once.
@@ -175,17 +201,75 @@ def run_command(
     Without --driver, --exec and --connect: in the four drivers of this repository. Exits with 0 only when
     all of them do what the catalogue says, and the same.
     """
-    from skidbladnir_conformance import run as runner
     from skidbladnir_conformance.known import read_known_failures
     from skidbladnir_conformance.report import write_badge, write_junit, write_markdown
 
-    began = time.monotonic()
     everything = _read(catalogue)
     traces = _selected(everything, Filter(patterns, clauses, ids, level))
     known, faults = ([], []) if known_failures is None else read_known_failures(known_failures)
     _stop_on(faults)
     specs = _specs(drivers, commands, addresses, languages)
+    command = _command(drivers, commands, addresses, catalogue)
+    outcome = _replayed(specs, traces, everything, languages, known, timeout, command)
+    if junit is not None:
+        write_junit(junit, outcome)
+    if markdown is not None:
+        write_markdown(markdown, outcome)
+    if badge is not None:
+        write_badge(badge, outcome)
+    if html is not None:
+        from skidbladnir_conformance.report_html.page import Report, write_page
 
+        write_page(html, Report(outcome, everything, command, datetime.now(UTC)))
+    sys.exit(FAILED if outcome.red else PASSED)
+
+
+@main.command("report")
+@catalogue_option
+@mutants_option
+@fuzz_option
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("build/report.html"),
+    show_default=True,
+    help="Where the report goes.",
+)
+@timeout_option
+def report_command(catalogue: Path, mutants: Path, fuzz: Path, out: Path, timeout: float) -> None:
+    """Writes the report: one HTML file with every trace drawn, and the figures of coverage, mutation and exploration.
+
+    Replays the catalogue in the four drivers of this repository; `run --html` does it for others. Exits as `run` does.
+    """
+    from skidbladnir_conformance.report_html.figures import DamagedFigures, read_fuzz, read_mutants
+    from skidbladnir_conformance.report_html.page import Report, write_page
+
+    try:
+        figures = read_mutants(mutants), read_fuzz(fuzz)
+    except DamagedFigures as error:
+        click.echo(error, err=True)
+        sys.exit(NOT_RUN)
+    everything = _read(catalogue)
+    command = _command((), (), (), catalogue)
+    outcome = _replayed(_specs((), (), (), ()), everything, everything, (), [], timeout, command)
+    write_page(out, Report(outcome, everything, command, datetime.now(UTC), *figures))
+    click.echo(f"{out} ({out.stat().st_size / 1e6:.1f} MB)")
+    sys.exit(FAILED if outcome.red else PASSED)
+
+
+def _replayed(
+    specs: Sequence[DriverSpec],
+    traces: Sequence[Trace],
+    everything: Sequence[Trace],
+    languages: Sequence[str],
+    known: Sequence[KnownFailure],
+    timeout: float,
+    command: str,
+) -> Run:
+    """Replays, judges, and prints."""
+    from skidbladnir_conformance import run as runner
+
+    began = time.monotonic()
     console = runner.make_console()
     try:
         outcome = runner.run(console, specs, traces, everything, languages, known, timeout)
@@ -194,14 +278,8 @@ def run_command(
         sys.exit(NOT_RUN)
     if not outcome.columns:
         _stop_on([f"no driver is of the language {', '.join(languages)}"])
-    runner.print_outcome(console, outcome, _command(drivers, commands, addresses, catalogue), time.monotonic() - began)
-    if junit is not None:
-        write_junit(junit, outcome)
-    if markdown is not None:
-        write_markdown(markdown, outcome)
-    if badge is not None:
-        write_badge(badge, outcome)
-    sys.exit(FAILED if outcome.red else PASSED)
+    runner.print_outcome(console, outcome, command, time.monotonic() - began)
+    return outcome
 
 
 def _read(catalogue: Path) -> list[Trace]:

@@ -7,11 +7,11 @@ import contextlib
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from skidbladnir_conformance import PROTOCOL_VERSION, SPEC_VERSION
 from skidbladnir_conformance import test_driver_pb2 as pb
@@ -20,15 +20,21 @@ from skidbladnir_conformance.process import DriverError, DriverProcess, DriverSp
 from skidbladnir_conformance.trace import Trace
 
 SERVICE = "/skidbladnir.conformance.v1.TestDriver"
-# Traces sent ahead of their answers.
-WINDOW = 64
+# Traces sent ahead of their answers, and how many of them make a batch for a driver that takes batches.
+WINDOW = 100
+BATCH = 25
+# A batch may take so many times as long as a trace: machines are busy, and no single trace of it may be slow.
+BATCH_PATIENCE = 3
 MAX_RESTARTS = 10
+NOT_REPLAYED = "not replayed"
 CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     ("grpc.enable_http_proxy", 0),
 ]
 
+
+M = TypeVar("M", bound=Message)
 
 OnAnswer = Callable[[DriverSpec, Trace, Answer | None], None]
 """Told of each answer; whatever it raises ends the replay."""
@@ -51,6 +57,7 @@ class Column:
     package_version: str = ""
     features: frozenset[str] = frozenset()
     answers: dict[str, Answer | None] = field(default_factory=dict)
+    batches: bool = False
     problem: str = ""
     warnings: list[str] = field(default_factory=list)
 
@@ -63,6 +70,7 @@ class Column:
             self.language = described.language
             self.package_version = described.package_version or "unknown"
             self.features = frozenset(described.features)
+            self.batches = described.batches
 
 
 class Driver:
@@ -96,8 +104,11 @@ class Driver:
         process, self._process = self._process, None
         return "" if process is None else await process.kill(patience)
 
-    async def replay(self, traces: Sequence[Trace]) -> None:
-        """Replays traces. Whatever the driver does, this returns: a crash or a hang costs a trace, not the run."""
+    async def replay(self, traces: Sequence[Trace], most_restarts: int = MAX_RESTARTS) -> None:
+        """Replays traces. Whatever the driver does, this returns: a crash or a hang costs a trace, not the run.
+
+        After ``most_restarts`` what is left is answered with :data:`NOT_REPLAYED` and the reason.
+        """
         if self._channel is None:
             await self.open()  # it broke on the last trace of an earlier replay
         if self.column.problem:
@@ -125,17 +136,17 @@ class Driver:
                     suspect, careful = guilty, WINDOW
                 restarts += 1
             left = [trace for trace in left if trace.id not in self.column.answers]
-            if self._channel is None and left and not await self._restart(restarts, left):
+            if self._channel is None and left and not await self._restart(restarts, most_restarts, left):
                 return
 
-    async def replay_once(self, traces: Sequence[Trace]) -> None:
-        """As :meth:`replay`, without a second chance.
+    async def replay_once(self, traces: Sequence[Trace], window: int) -> None:
+        """As :meth:`replay`, without a second chance; ``window`` traces are sent ahead of their answers.
 
         Raises:
             TraceLost: at the first trace that costs the driver its life or its tongue.
         """
         if not self.column.problem:
-            await self._stream(self._replayable(traces), WINDOW)
+            await self._stream(self._replayable(traces), window)
 
     def _replayable(self, traces: Sequence[Trace]) -> list[Trace]:
         """The traces whose features the driver has; the others are answered."""
@@ -147,16 +158,16 @@ class Driver:
                 self._answer(trace, None)
         return replayable
 
-    async def _restart(self, restarts: int, left: Sequence[Trace]) -> bool:
-        reason = f"the driver has been restarted {MAX_RESTARTS} times"
-        if restarts <= MAX_RESTARTS:
+    async def _restart(self, restarts: int, most: int, left: Sequence[Trace]) -> bool:
+        reason = f"the driver has been restarted {most} times"
+        if restarts <= most:
             try:
                 await self._connect()
                 return True
             except DriverError as error:
                 reason = f"the driver does not start again: {error}"
         for trace in left:
-            self._answer(trace, f"not replayed: {reason}")
+            self._answer(trace, f"{NOT_REPLAYED}: {reason}")
         return False
 
     async def _connect(self) -> None:
@@ -201,13 +212,19 @@ class Driver:
     async def _stream(self, traces: Sequence[Trace], window: int) -> None:
         """Replays traces in one stream; raises TraceLost where an answer that is due does not come as it should."""
         assert self._channel is not None
-        open_stream: Any = self._channel.stream_stream(f"{SERVICE}/Replay")
+        size = min(BATCH, window) if self.column.batches else 1
+        method = "ReplayBatches" if size > 1 else "Replay"
+        open_stream: Any = self._channel.stream_stream(f"{SERVICE}/{method}")
         call = open_stream()
-        places = asyncio.Semaphore(window)
-        sender = asyncio.create_task(_send(call, traces, places))
+        batches = [traces[start : start + size] for start in range(0, len(traces), size)]
+        places = asyncio.Semaphore(window // size)
+        sender = asyncio.create_task(_send(call, batches, size > 1, places))
         try:
-            for trace in traces:
-                self._answer(trace, _decode(trace, await self._read(call)))
+            for batch in batches:
+                answer = await self._read(call, self._timeout if size == 1 else self._timeout * BATCH_PATIENCE)
+                responses = _responses(answer, len(batch)) if size > 1 else [_parsed(pb.ReplayResponse, answer)]
+                for trace, response in zip(batch, responses, strict=True):
+                    self._answer(trace, _decode(trace, response))
                 places.release()
             await self._expect_end(call)
         finally:
@@ -216,12 +233,12 @@ class Driver:
             with contextlib.suppress(asyncio.CancelledError):
                 await sender
 
-    async def _read(self, call: Any) -> bytes:
+    async def _read(self, call: Any, seconds: float) -> bytes:
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(seconds):
                 answer = await call.read()
         except TimeoutError:
-            raise TraceHangs(f"hangs: no answer within {self._timeout:g} s") from None
+            raise TraceHangs(f"hangs: no answer within {seconds:g} s") from None
         except grpc.aio.AioRpcError as error:
             raise TraceLost(f"crashed: {_text(error)}") from error
         if answer is grpc.aio.EOF:
@@ -241,11 +258,21 @@ class Driver:
                 self.column.problem = "answers more than it was asked"
 
 
-def _decode(trace: Trace, answer: bytes) -> Answer:
+def _parsed(kind: type[M], answer: bytes) -> M:
     try:
-        response = pb.ReplayResponse.FromString(answer)
+        return kind.FromString(answer)
     except DecodeError as error:
-        raise TraceLost("answered with bytes that are no ReplayResponse") from error
+        raise TraceLost(f"answered with bytes that are no {kind.__name__}") from error
+
+
+def _responses(answer: bytes, due: int) -> Sequence[pb.ReplayResponse]:
+    responses = _parsed(pb.ReplayBatchesResponse, answer).responses
+    if len(responses) != due:
+        raise TraceLost(f"answered {len(responses)} traces of a batch of {due}")
+    return responses
+
+
+def _decode(trace: Trace, response: pb.ReplayResponse) -> Answer:
     if response.trace_id != trace.id:
         raise TraceLost(f"answered {response.trace_id!r} when {trace.id!r} was due")
     match response.WhichOneof("result"):
@@ -257,11 +284,15 @@ def _decode(trace: Trace, answer: bytes) -> Answer:
             return "answered neither an observation nor a reason"
 
 
-async def _send(call: Any, traces: Sequence[Trace], places: asyncio.Semaphore) -> None:
+async def _send(call: Any, batches: Sequence[Sequence[Trace]], as_batches: bool, places: asyncio.Semaphore) -> None:
     try:
-        for trace in traces:
+        for batch in batches:
             await places.acquire()
-            await call.write(pb.ReplayRequest(trace=trace.message).SerializeToString())
+            if as_batches:
+                request = b"".join(trace.as_part_of_batch for trace in batch)
+            else:
+                request = pb.ReplayRequest(trace=batch[0].message).SerializeToString()
+            await call.write(request)
         await call.done_writing()
     except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
         return  # the stream broke; who reads from it says how

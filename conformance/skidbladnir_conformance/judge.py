@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from skidbladnir_conformance import test_driver_pb2 as pb
 from skidbladnir_conformance.observation import (
     Flat,
     arranged,
+    complete,
     effective_of,
     faults_of,
     flat_expectation,
@@ -60,6 +62,7 @@ def judge(trace: Trace, answers: Mapping[str, Answer | None]) -> Result:
         elif isinstance(answer, str):
             verdicts[column] = Verdict("failed", [answer])
         else:
+            complete(answer)
             key = (answer.SerializeToString(deterministic=True), answer.leftovers)
             if key not in alike:
                 alike[key] = _judge_alone(trace, answer)
@@ -124,6 +127,10 @@ def _whole_differences(trace: Trace, seen: pb.Observation) -> Iterator[str]:
     wanted = [(fault["code"], fault["path"], fault.get("line", 0)) for fault in expect.get("faults", [])]
     if wanted != faults_of(seen):
         yield difference_text("faults", _faults_text(wanted), _faults_text(faults_of(seen)))
+    elif wanted and not trace.needs & {"providers"}:
+        message = seen.faults[0].message
+        if not re.fullmatch(rf"{re.escape(wanted[0][1])}: .+ is not allowed: .+", message, re.DOTALL):
+            yield difference_text("message", f"{wanted[0][1]}: <value> is not allowed: <allowed> (GN-16)", message)
     elif "effective" in expect:
         for difference in _option_differences("effective", expect["effective"], effective_of(seen)):
             yield difference_text(*difference)

@@ -14,6 +14,26 @@ from skidbladnir_conformance import test_driver_pb2 as pb
 Flat = dict[str, Any]
 
 
+def complete(seen: pb.Observation) -> None:
+    """Puts in the calls and policies that were left out because they are as they were after the step before."""
+    calls: dict[str, pb.CallObservation] = {}
+    policies: dict[str, pb.PolicyState] = {}
+    for step in seen.steps:
+        calls.update((call.id, call) for call in step.calls)
+        policies.update((policy.name, policy) for policy in step.policies)
+        if len(step.calls) < len(calls):
+            del step.calls[:]
+            step.calls.extend(calls.values())
+        if len(step.policies) < len(policies):
+            del step.policies[:]
+            step.policies.extend(policies.values())
+
+
+def latest_calls(seen: pb.Observation) -> dict[str, pb.CallObservation]:
+    """Each call as it was seen last."""
+    return {call.id: call for step in seen.steps for call in step.calls}
+
+
 def present(message: Message) -> Iterator[tuple[str, Any]]:
     """The fields of a message, those left out that are absent."""
     for field in message.DESCRIPTOR.fields:

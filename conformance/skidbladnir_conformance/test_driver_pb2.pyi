@@ -11,18 +11,20 @@ class DescribeRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class DescribeResponse(_message.Message):
-    __slots__ = ("language", "package_version", "spec_version", "protocol_version", "features")
+    __slots__ = ("language", "package_version", "spec_version", "protocol_version", "features", "batches")
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     PACKAGE_VERSION_FIELD_NUMBER: _ClassVar[int]
     SPEC_VERSION_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
+    BATCHES_FIELD_NUMBER: _ClassVar[int]
     language: str
     package_version: str
     spec_version: str
     protocol_version: int
     features: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, language: _Optional[str] = ..., package_version: _Optional[str] = ..., spec_version: _Optional[str] = ..., protocol_version: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ...) -> None: ...
+    batches: bool
+    def __init__(self, language: _Optional[str] = ..., package_version: _Optional[str] = ..., spec_version: _Optional[str] = ..., protocol_version: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ..., batches: _Optional[bool] = ...) -> None: ...
 
 class ReplayRequest(_message.Message):
     __slots__ = ("trace",)
@@ -39,6 +41,18 @@ class ReplayResponse(_message.Message):
     observation: Observation
     unsupported: str
     def __init__(self, trace_id: _Optional[str] = ..., observation: _Optional[_Union[Observation, _Mapping]] = ..., unsupported: _Optional[str] = ...) -> None: ...
+
+class ReplayBatchesRequest(_message.Message):
+    __slots__ = ("traces",)
+    TRACES_FIELD_NUMBER: _ClassVar[int]
+    traces: _containers.RepeatedCompositeFieldContainer[Trace]
+    def __init__(self, traces: _Optional[_Iterable[_Union[Trace, _Mapping]]] = ...) -> None: ...
+
+class ReplayBatchesResponse(_message.Message):
+    __slots__ = ("responses",)
+    RESPONSES_FIELD_NUMBER: _ClassVar[int]
+    responses: _containers.RepeatedCompositeFieldContainer[ReplayResponse]
+    def __init__(self, responses: _Optional[_Iterable[_Union[ReplayResponse, _Mapping]]] = ...) -> None: ...
 
 class Trace(_message.Message):
     __slots__ = ("id", "subject", "steps", "random")

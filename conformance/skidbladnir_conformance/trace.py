@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
+import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +64,12 @@ class Trace:
         """The folder of the catalogue it stands in."""
         return self.id.partition("/")[0]
 
+    @cached_property
+    def hash(self) -> str:
+        """Changes with what it does and expects."""
+        content = json.dumps([self.raw["subject"], self.raw.get("random"), self.raw.get("steps"), self.expect, self.free_order])
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
+
     @property
     def level(self) -> int:
         """How much a port must be able to do for it, from 1; see :data:`LEVELS`."""
@@ -71,6 +80,11 @@ class Trace:
         if "cancel" in self.needs:
             return 3
         return 2 if _waits(self.raw) else 1
+
+    @cached_property
+    def as_part_of_batch(self) -> bytes:
+        """A batch of this trace alone, serialised; batches one after the other are one batch."""
+        return pb.ReplayBatchesRequest(traces=[self.message]).SerializeToString()
 
     @property
     def place(self) -> str:
@@ -166,7 +180,10 @@ def _listed(value: Any) -> list[Any]:
 
 def action_of(step: dict[str, Any]) -> str:
     """The name of a step's action."""
-    return next(name for name in step if name in ACTIONS)
+    for name in step:
+        if name in ACTIONS:
+            return name
+    raise ValueError(f"a step without an action: {step}")
 
 
 def _describe(step: dict[str, Any]) -> str:

@@ -120,8 +120,18 @@ def test_effective_options_are_compared_as_far_as_named(effective: Any, seen: st
     assert outcome({"effective": effective}, pb.Observation(effective_json=seen)) == expected
 
 
+def words(path: str, value: str = "x", allowed: str = "y") -> str:
+    return f"{path}: {value} is not allowed: {allowed}"
+
+
+@pytest.mark.parametrize("message", ["", "a", words("b"), words("a", ""), words("a", allowed=""), f"error: {words('a')}"])
+def test_message_of_an_option_names_path_value_and_what_is_allowed(message: str) -> None:
+    fault = pb.Fault(code="range", path="a", message=message)
+    assert outcome({"faults": [{"code": "range", "path": "a"}]}, pb.Observation(faults=[fault])) == "failed"
+
+
 def test_faults_are_compared_in_order_without_their_messages() -> None:
-    faults = [pb.Fault(code="range", path="a", line=2, message="one"), pb.Fault(code="type", path="b", line=3)]
+    faults = [pb.Fault(code="range", path="a", line=2, message=words("a")), pb.Fault(code="type", path="b", line=3)]
     wanted = [{"code": "range", "path": "a", "line": 2}, {"code": "type", "path": "b", "line": 3}]
     assert outcome({"faults": wanted}, pb.Observation(faults=faults)) == "passed"
     assert outcome({"faults": wanted[::-1]}, pb.Observation(faults=faults)) == "failed"
@@ -131,8 +141,10 @@ def test_faults_are_compared_in_order_without_their_messages() -> None:
 
 def test_columns_agree_where_only_words_differ() -> None:
     first = pb.Observation(
-        faults=[pb.Fault(code="range", path="a", message="one")], effective_json='{"a": 1, "b": 2.0}'
+        faults=[pb.Fault(code="range", path="a", message=words("a", "0", "above 0"))], effective_json='{"a": 1, "b": 2.0}'
     )
-    second = pb.Observation(faults=[pb.Fault(code="range", path="a", message="two")], effective_json='{"b":2,"a":1}')
+    second = pb.Observation(
+        faults=[pb.Fault(code="range", path="a", message=words("a", "0.0", "1 to 2"))], effective_json='{"b":2,"a":1}'
+    )
     result = judge(trace({"faults": [{"code": "range", "path": "a"}]}), {"python": first, "go": second})
     assert not result.failed

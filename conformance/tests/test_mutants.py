@@ -22,9 +22,10 @@ from skidbladnir_conformance.mutants.languages import Language, ToolFailed
 from skidbladnir_conformance.mutants.model import Mutant, Trial, content_hash, short
 from skidbladnir_conformance.mutants.results import DamagedResults, Results
 from skidbladnir_conformance.mutants.trial import Clean, CleanRunFailed, own_traces_first, run_clean, try_mutant
-from skidbladnir_conformance.mutants.verdict import judge_language
+from skidbladnir_conformance.mutants.verdict import judge_language, write_report
 from skidbladnir_conformance.paths import SPEC
 from skidbladnir_conformance.process import DriverSpec
+from skidbladnir_conformance.report_html.figures import read_mutants
 from skidbladnir_conformance.spec import read_spec
 from skidbladnir_conformance.trace import Trace
 
@@ -106,9 +107,16 @@ def test_a_mutant_is_noticed_by_whatever_it_does(
     behaviour: str, outcome: str, by: str, traces: list[Trace], clean: Clean
 ) -> None:
     limits = replace(clean, answer_seconds=0.5) if outcome == "timed out" else clean
-    trial = asyncio.run(try_mutant(spec(behaviour, FIRST), traces, limits, "c1"))
+    trial = asyncio.run(try_mutant(Fake(Path(), behaviour), mutant(behaviour), traces, limits, "c1"))
     assert (trial.outcome, trial.catalogue) == (outcome, "c1")
     assert by in trial.by
+
+
+def test_slow_machine_kills_no_mutant(traces: list[Trace], clean: Clean) -> None:
+    language = Fake(Path(), "right")
+    limits = replace(clean, answer_seconds=0.001)
+    assert asyncio.run(try_mutant(language, mutant("right"), traces, limits, "c1")).outcome == "survived"
+    assert language.tried == ["right", "right"]
 
 
 def test_unmutated_package_has_to_be_right(traces: list[Trace]) -> None:
@@ -117,8 +125,11 @@ def test_unmutated_package_has_to_be_right(traces: list[Trace]) -> None:
 
 
 def test_traces_of_the_files_own_pattern_come_first(traces: list[Trace]) -> None:
-    assert own_traces_first(mutant(), traces)[0].pattern == "cache"
-    assert own_traces_first(replace(mutant(), file="go/window.go"), traces)[0].pattern == "circuit_breaker"
+    own, others = own_traces_first(mutant(), traces)
+    assert {trace.pattern for trace in own} == {"cache"}
+    assert len(own) + len(others) == len(traces)
+    own, _ = own_traces_first(replace(mutant(), file="go/window.go"), traces)
+    assert {trace.pattern for trace in own} == {"circuit_breaker"}
 
 
 # What is kept.
@@ -140,7 +151,19 @@ def test_results_are_kept_until_they_could_be_different(tmp_path: Path) -> None:
     assert not again.known(gone, "c1")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"version": 7}', '{"version": 1, "trials": {"k": {"outcome": "?"}}}', "\xff"])
+def test_survivor_is_tried_with_new_traces_only(tmp_path: Path, traces: list[Trace]) -> None:
+    results = Results(tmp_path / "r.json")
+    results.describe("c1", traces[1:])
+    results.add(mutant("1"), Trial("survived", "", "c1", 0.1))
+    results.add(mutant("2"), Trial("killed", FIRST, "c1", 0.1))
+    results.save()
+    again = Results(tmp_path / "r.json")
+    assert again.survived(mutant("1")) == {trace.hash for trace in traces[1:]}
+    assert traces[0].hash not in again.survived(mutant("1"))
+    assert again.survived(mutant("2")) == again.survived(mutant("3")) == set()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"version": 7}', '{"version": 2, "trials": {"k": {"outcome": "?"}}}', "\xff"])
 def test_damaged_results_are_told_and_left_alone(tmp_path: Path, content: str) -> None:
     file = tmp_path / "r.json"
     file.write_text(content, encoding="latin-1")
@@ -200,6 +223,23 @@ def test_verdict_is_red_for_what_the_list_does_not_say(tmp_path: Path) -> None:
     assert "score 50.0% is below 95%" in said
     right = judge_language("python", {listed: survived, unlisted: killed}, [listed, unlisted], entries[:1])
     assert (right.faults, right.score, right.figures["equivalent"]) == ([], 1.0, 1)
+    assert right.as_json()["listed"] == [
+        {"file": FILE, "number": 1, "line": "if a < b:", "mutation": "< -> <=", "kind": "equivalent", "reason": "nobody can tell"}
+    ]
+
+
+def test_report_of_figures_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "e.yaml").write_text(LISTED, encoding="utf-8")
+    entries, _ = read_listed(tmp_path / "e.yaml")
+    survived = Trial("survived", "", "c1", 0.1)
+    verdict = judge_language("python", {mutant(): survived, mutant(">"): survived}, [mutant(), mutant(">")], entries)
+    write_report(tmp_path / "report.json", [verdict], "c1")
+    (figures,) = read_mutants(tmp_path / "report.json") or []
+    assert (figures.language, figures.counts, figures.score) == ("python", verdict.figures, 0.0)
+    assert [each.mutation for each in figures.unlisted] == ["< -> >"]
+    assert [(kind, reason, [each.place for each in mutants]) for kind, reason, mutants in figures.reasons] == [
+        ("equivalent", "nobody can tell", [f"{FILE}:1"])
+    ]
 
 
 def test_long_mutations_are_shortened() -> None:
@@ -227,7 +267,7 @@ def test_hunt_goes_on_where_it_ended(tmp_path: Path) -> None:
 
 def test_hunt_can_be_of_some_files(tmp_path: Path) -> None:
     language = Fake(tmp_path, "lies")
-    assert tried(language, tmp_path, hunt.Selection(only="retry*")) [0] is False
+    assert tried(language, tmp_path, hunt.Selection(only=("retry*",)))[0] is False
     assert language.tried == []
 
 

@@ -64,17 +64,19 @@ func serve(t *testing.T, out io.Writer) error {
 			server.Stop()
 			return <-served
 		case job := <-jobs:
-			var response *testdriverpb.ReplayResponse
-			synctest.Test(t, func(*testing.T) { response = replay(job.trace) })
-			job.response <- response
+			var responses []*testdriverpb.ReplayResponse
+			for _, trace := range job.traces {
+				synctest.Test(t, func(*testing.T) { responses = append(responses, replay(trace)) })
+			}
+			job.responses <- responses
 		}
 	}
 }
 
-// job is a trace for the test's goroutine.
+// job are traces for the test's goroutine.
 type job struct {
-	trace    *testdriverpb.Trace
-	response chan<- *testdriverpb.ReplayResponse
+	traces    []*testdriverpb.Trace
+	responses chan<- []*testdriverpb.ReplayResponse
 }
 
 type servicer struct {
@@ -88,6 +90,7 @@ func (s *servicer) Describe(context.Context, *testdriverpb.DescribeRequest) (*te
 		PackageVersion:  skidbladnir.Version,
 		SpecVersion:     "1.0",
 		ProtocolVersion: 1,
+		Batches:         true,
 		Features: []string{
 			"circuit_breaker", "retry", "bulkhead", "timeout", "cache", "fallback",
 			"composition", "facade", "health", "providers", "cancel",
@@ -96,7 +99,6 @@ func (s *servicer) Describe(context.Context, *testdriverpb.DescribeRequest) (*te
 }
 
 func (s *servicer) Replay(stream grpc.BidiStreamingServer[testdriverpb.ReplayRequest, testdriverpb.ReplayResponse]) error {
-	response := make(chan *testdriverpb.ReplayResponse)
 	for {
 		request, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -105,13 +107,44 @@ func (s *servicer) Replay(stream grpc.BidiStreamingServer[testdriverpb.ReplayReq
 		if err != nil {
 			return err
 		}
-		select {
-		case s.jobs <- job{request.GetTrace(), response}:
-		case <-stream.Context().Done():
-			return stream.Context().Err()
-		}
-		if err := stream.Send(<-response); err != nil {
+		responses, err := s.replay(stream.Context(), []*testdriverpb.Trace{request.GetTrace()})
+		if err != nil {
 			return err
 		}
+		if err := stream.Send(responses[0]); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *servicer) ReplayBatches(
+	stream grpc.BidiStreamingServer[testdriverpb.ReplayBatchesRequest, testdriverpb.ReplayBatchesResponse],
+) error {
+	for {
+		request, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		responses, err := s.replay(stream.Context(), request.GetTraces())
+		if err != nil {
+			return err
+		}
+		if err := stream.Send(&testdriverpb.ReplayBatchesResponse{Responses: responses}); err != nil {
+			return err
+		}
+	}
+}
+
+// replay lets the test's goroutine replay traces.
+func (s *servicer) replay(ctx context.Context, traces []*testdriverpb.Trace) ([]*testdriverpb.ReplayResponse, error) {
+	responses := make(chan []*testdriverpb.ReplayResponse, 1)
+	select {
+	case s.jobs <- job{traces, responses}:
+		return <-responses, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }

@@ -59,18 +59,15 @@ func (r *run) observe() *testdriverpb.StepObservation {
 	seen := &testdriverpb.StepObservation{NowMs: r.now(), Running: r.running, Events: r.events}
 	r.events = nil
 	for _, rec := range r.records {
-		seen.Calls = append(seen.Calls, rec.observe(r.made))
-	}
-	for _, policy := range r.policies {
-		if state := observePolicy(policy); state != nil {
-			if r.facade != nil {
-				state.Name = r.facade.Name() + "." + patternOf(state)
-			}
-			seen.Policies = append(seen.Policies, state)
+		if rec.isNews() {
+			seen.Calls = append(seen.Calls, rec.observe(r.made))
 		}
 	}
-	if r.facade != nil {
-		seen.Policies = append(seen.Policies, observeFacade(r.facade))
+	for _, each := range r.watched {
+		if stats := each.read(); stats != each.stats {
+			each.stats = stats
+			seen.Policies = append(seen.Policies, each.observe())
+		}
 	}
 	if r.monitor != nil {
 		for _, provider := range r.monitor.Providers() {
@@ -87,21 +84,50 @@ func (r *run) observe() *testdriverpb.StepObservation {
 	return seen
 }
 
-// observePolicy is the state of a policy, or nil for one that has no statistics.
-func observePolicy(policy skidbladnir.Policy) *testdriverpb.PolicyState {
-	state := &testdriverpb.PolicyState{Name: policy.Name()}
-	switch policy := policy.(type) {
-	case *skidbladnir.CircuitBreaker:
-		state.State = &testdriverpb.PolicyState_CircuitBreaker{CircuitBreaker: observeCircuit(policy.Stats())}
-	case *skidbladnir.Bulkhead:
-		stats := policy.Stats()
+// watched is something that has statistics: a policy, or the facade.
+type watched struct {
+	name  string
+	read  func() any
+	stats any // as last read
+}
+
+// watch notes the policies, and the facade, that have statistics.
+func (r *run) watch() {
+	add := func(policy skidbladnir.Policy, pattern string, read func() any) {
+		name := policy.Name()
+		if r.facade != nil {
+			name = r.facade.Name() + "." + pattern
+		}
+		r.watched = append(r.watched, &watched{name: name, read: read})
+	}
+	for _, policy := range r.policies {
+		switch policy := policy.(type) {
+		case *skidbladnir.CircuitBreaker:
+			add(policy, skidbladnir.PatternCircuitBreaker, func() any { return policy.Stats() })
+		case *skidbladnir.Bulkhead:
+			add(policy, skidbladnir.PatternBulkhead, func() any { return policy.Stats() })
+		case *skidbladnir.Cache[result]:
+			add(policy, skidbladnir.PatternCache, func() any { return policy.Stats() })
+		}
+	}
+	if r.facade != nil {
+		r.watched = append(r.watched, &watched{name: r.facade.Name(), read: func() any { return facadeStats(r.facade) }})
+	}
+}
+
+func (w *watched) observe() *testdriverpb.PolicyState {
+	state := &testdriverpb.PolicyState{Name: w.name}
+	switch stats := w.stats.(type) {
+	case skidbladnir.CircuitBreakerStats:
+		state.State = &testdriverpb.PolicyState_CircuitBreaker{CircuitBreaker: observeCircuit(stats)}
+	case skidbladnir.BulkheadStats:
 		state.State = &testdriverpb.PolicyState_Bulkhead{Bulkhead: &testdriverpb.BulkheadState{
 			ConcurrentExecutions: int64(stats.ConcurrentExecutions), QueueSize: int64(stats.QueueSize),
 		}}
-	case *skidbladnir.Cache[result]:
-		state.State = &testdriverpb.PolicyState_Cache{Cache: &testdriverpb.CacheState{Size: int64(policy.Stats().Size)}}
-	default:
-		return nil
+	case skidbladnir.CacheStats:
+		state.State = &testdriverpb.PolicyState_Cache{Cache: &testdriverpb.CacheState{Size: int64(stats.Size)}}
+	case facadeStatus:
+		state.State = &testdriverpb.PolicyState_Facade{Facade: stats.observe()}
 	}
 	return state
 }
@@ -127,23 +153,27 @@ func observeCircuit(stats skidbladnir.CircuitBreakerStats) *testdriverpb.Circuit
 	return state
 }
 
-func patternOf(state *testdriverpb.PolicyState) string {
-	switch state.GetState().(type) {
-	case *testdriverpb.PolicyState_CircuitBreaker:
-		return skidbladnir.PatternCircuitBreaker
-	case *testdriverpb.PolicyState_Bulkhead:
-		return skidbladnir.PatternBulkhead
-	default:
-		return skidbladnir.PatternCache
-	}
+// facadeStatus is skidbladnir.FacadeStatus by value, so that two can be compared.
+type facadeStatus struct {
+	circuit     skidbladnir.CircuitState
+	hasBulkhead bool
+	bulkhead    skidbladnir.BulkheadStats
 }
 
-func observeFacade(facade *skidbladnir.ResilienceFacade[result]) *testdriverpb.PolicyState {
+func facadeStats(facade *skidbladnir.ResilienceFacade[result]) facadeStatus {
 	status := facade.Status()
-	seen := &testdriverpb.FacadeStatus{CircuitState: given(string(status.CircuitState))}
-	if status.Bulkhead != nil {
-		seen.ConcurrentExecutions = ptr(int64(status.Bulkhead.ConcurrentExecutions))
-		seen.QueueSize = ptr(int64(status.Bulkhead.QueueSize))
+	seen := facadeStatus{circuit: status.CircuitState, hasBulkhead: status.Bulkhead != nil}
+	if seen.hasBulkhead {
+		seen.bulkhead = *status.Bulkhead
 	}
-	return &testdriverpb.PolicyState{Name: facade.Name(), State: &testdriverpb.PolicyState_Facade{Facade: seen}}
+	return seen
+}
+
+func (s facadeStatus) observe() *testdriverpb.FacadeStatus {
+	seen := &testdriverpb.FacadeStatus{CircuitState: given(string(s.circuit))}
+	if s.hasBulkhead {
+		seen.ConcurrentExecutions = ptr(int64(s.bulkhead.ConcurrentExecutions))
+		seen.QueueSize = ptr(int64(s.bulkhead.QueueSize))
+	}
+	return seen
 }

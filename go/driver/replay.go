@@ -21,10 +21,11 @@ import (
 type run struct {
 	began    time.Time
 	policies []skidbladnir.Policy
+	watched  []*watched
 	target   skidbladnir.Policy
 	facade   *skidbladnir.ResilienceFacade[result]
 	monitor  *skidbladnir.ServiceHealthMonitor
-	watched  bool          // the monitor has been started
+	watching bool          // the monitor has been started
 	over     chan struct{} // closed when the trace is over
 
 	mu         sync.Mutex
@@ -35,17 +36,18 @@ type run struct {
 	running    uint32
 	numbers    []float64
 	ranOut     bool
-	goroutines int
+	goroutines int // of the whole process, before
 }
 
 // replay runs one trace, and answers with what was seen.
 func replay(trace *testdriverpb.Trace) *testdriverpb.ReplayResponse {
+	freshBubble()
 	r := &run{
 		began:      time.Now(),
 		over:       make(chan struct{}),
 		made:       map[error]bool{},
 		numbers:    trace.GetRandom(),
-		goroutines: goroutines(),
+		goroutines: runtime.NumGoroutine(),
 	}
 	observation, err := r.replay(trace)
 	r.end()
@@ -104,7 +106,7 @@ func (r *run) replay(trace *testdriverpb.Trace) (*testdriverpb.Observation, erro
 		synctest.Wait()
 		observation.Steps = append(observation.Steps, r.observe())
 	}
-	if r.running == 0 && !r.watched {
+	if r.running == 0 && !r.watching {
 		observation.Leftovers = r.leftovers()
 	}
 	return observation, nil
@@ -170,6 +172,7 @@ func (r *run) build(subject *testdriverpb.Subject) (err error) {
 	default:
 		return unsupported("the kind of the subject is not known to this driver")
 	}
+	r.watch()
 	return nil
 }
 
@@ -205,10 +208,10 @@ func (r *run) step(step *testdriverpb.Step) error {
 		go r.monitor.CheckAll(context.Background()) // ends with the round, or with stop
 	case *testdriverpb.Step_Start:
 		r.monitor.Start()
-		r.watched = true
+		r.watching = true
 	case *testdriverpb.Step_Stop:
 		r.monitor.Stop()
-		r.watched = false
+		r.watching = false
 	default:
 		return unsupported("the action is not known to this driver")
 	}
@@ -304,15 +307,21 @@ func (c *callContext) AfterFunc(f func()) (stop func() bool) {
 
 // leftovers are the goroutines and the listeners on callers' contexts that there are beyond those of the driver itself.
 func (r *run) leftovers() uint32 {
-	count := goroutines() - r.goroutines
+	count := 0
+	if runtime.NumGoroutine() != r.goroutines { // those of gRPC come and go too
+		count = bubbleGoroutines() - freshBubble()
+	}
 	for _, caller := range r.callers {
 		count += int(caller.listeners.Load())
 	}
 	return uint32(count)
 }
 
-// goroutines counts those of this bubble, as the runtime names it at the head of each goroutine's stack.
-func goroutines() int {
+// freshBubble is how many goroutines a bubble begins with.
+var freshBubble = sync.OnceValue(bubbleGoroutines)
+
+// bubbleGoroutines counts those of this bubble, as the runtime names it at the head of each goroutine's stack.
+func bubbleGoroutines() int {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	head, _, _ := strings.Cut(string(stacks[:min(len(stacks), 200)]), "]:\n")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -41,25 +42,57 @@ func (e *ScriptedError) Unwrap() []error {
 	return wrapped
 }
 
+// systemErrors are those of RT-7, as calls of the system return them.
 var systemErrors = map[string]error{
-	"EACCES":       syscall.EACCES,
-	"EAGAIN":       syscall.EAGAIN,
-	"ECONNABORTED": syscall.ECONNABORTED,
-	"ECONNREFUSED": syscall.ECONNREFUSED,
-	"ECONNRESET":   syscall.ECONNRESET,
-	"EHOSTUNREACH": syscall.EHOSTUNREACH,
-	"ENETDOWN":     syscall.ENETDOWN,
-	"ENETUNREACH":  syscall.ENETUNREACH,
-	"ENOENT":       syscall.ENOENT,
-	"ENOTFOUND":    &net.DNSError{Err: "no such host", IsNotFound: true},
-	"EPIPE":        syscall.EPIPE,
-	"ETIMEDOUT":    syscall.ETIMEDOUT,
+	"EACCES":          syscall.EACCES,
+	"EADDRINUSE":      syscall.EADDRINUSE,
+	"EADDRNOTAVAIL":   syscall.EADDRNOTAVAIL,
+	"EAFNOSUPPORT":    syscall.EAFNOSUPPORT,
+	"EAGAIN":          syscall.EAGAIN,
+	"EALREADY":        syscall.EALREADY,
+	"EBADF":           syscall.EBADF,
+	"EBUSY":           syscall.EBUSY,
+	"ECONNABORTED":    syscall.ECONNABORTED,
+	"ECONNREFUSED":    syscall.ECONNREFUSED,
+	"ECONNRESET":      syscall.ECONNRESET,
+	"EDESTADDRREQ":    syscall.EDESTADDRREQ,
+	"EHOSTDOWN":       syscall.EHOSTDOWN,
+	"EHOSTUNREACH":    syscall.EHOSTUNREACH,
+	"EINPROGRESS":     syscall.EINPROGRESS,
+	"EINTR":           syscall.EINTR,
+	"EINVAL":          syscall.EINVAL,
+	"EIO":             syscall.EIO,
+	"EISCONN":         syscall.EISCONN,
+	"EMFILE":          syscall.EMFILE,
+	"EMSGSIZE":        syscall.EMSGSIZE,
+	"ENETDOWN":        syscall.ENETDOWN,
+	"ENETRESET":       syscall.ENETRESET,
+	"ENETUNREACH":     syscall.ENETUNREACH,
+	"ENFILE":          syscall.ENFILE,
+	"ENOBUFS":         syscall.ENOBUFS,
+	"ENOENT":          syscall.ENOENT,
+	"ENOMEM":          syscall.ENOMEM,
+	"ENOTCONN":        syscall.ENOTCONN,
+	"ENOTSOCK":        syscall.ENOTSOCK,
+	"EPERM":           syscall.EPERM,
+	"EPIPE":           syscall.EPIPE,
+	"EPROTO":          syscall.EPROTO,
+	"EPROTONOSUPPORT": syscall.EPROTONOSUPPORT,
+	"ESHUTDOWN":       syscall.ESHUTDOWN,
+	"ETIMEDOUT":       syscall.ETIMEDOUT,
+}
+
+func newSystemError(code string) error {
+	if code == "ENOTFOUND" {
+		return &net.DNSError{Err: "no such host", IsNotFound: true}
+	}
+	return os.NewSyscallError("read", systemErrors[code])
 }
 
 func newScriptedError(script *testdriverpb.Error) *ScriptedError {
 	err := &ScriptedError{script: script}
 	if script.OsCode != nil {
-		err.system = systemErrors[script.GetOsCode()]
+		err.system = newSystemError(script.GetOsCode())
 	}
 	if script.Cause != nil {
 		err.cause = newScriptedError(script.GetCause())
@@ -77,6 +110,14 @@ type record struct {
 	ended   *int64
 	value   result
 	err     error
+	told    told
+}
+
+// told is how much of a record has been observed: what it has only grows.
+type told struct {
+	once            bool
+	starts, signals int
+	ended           bool
 }
 
 // operation performs the scripts: the first at its first start, and so on; the last repeats.
@@ -198,6 +239,13 @@ func matchesError(match *testdriverpb.Match) func(error) bool {
 	}
 	predicate := matches(match)
 	return func(err error) bool { return predicate(skidbladnir.Outcome{Err: err}) }
+}
+
+// isNews says whether there is something to see that was not there when this was last asked.
+func (rec *record) isNews() bool {
+	before := rec.told
+	rec.told = told{true, len(rec.starts), len(rec.signals), rec.ended != nil}
+	return rec.told != before
 }
 
 func (rec *record) observe(made map[error]bool) *testdriverpb.CallObservation {

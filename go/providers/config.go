@@ -61,9 +61,7 @@ func withDefaults(name string, options section) section {
 		delete(result, "failure_threshold")
 	}
 	if _, given := asSection(options["window"])["minimum_calls"]; kind == "count" && !given {
-		minimum, _ := numberOr(window, "minimum_calls", 0)
-		size, _ := numberOr(window, "size", 0)
-		window["minimum_calls"] = int64(min(minimum, size))
+		window["minimum_calls"] = int64(min(numberOr(window, "minimum_calls", 0), numberOr(window, "size", 0)))
 	}
 	result["window"] = window
 	return result
@@ -144,8 +142,7 @@ func real(in section, name string) *float64 {
 	if _, given := in[name]; !given {
 		return nil
 	}
-	number, _ := numberOr(in, name, 0)
-	return &number
+	return skidbladnir.Set(numberOr(in, name, 0))
 }
 
 // whole is as real; the schema takes 5.0 for a whole number too.

@@ -3,6 +3,7 @@ package providers
 import (
 	"fmt"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -102,9 +103,7 @@ func checkContent(d *document, presets section) {
 	c.checkBreaker([]layer{{"defaults", c.defaults}})
 	for _, name := range d.keys["providers"] {
 		c.checkRegexes("providers."+name, asSection(c.providers[name]))
-		if layers, ok := c.layers(name); ok {
-			c.checkBreaker(layers)
-		}
+		c.checkBreaker(c.layers(name))
 	}
 }
 
@@ -130,8 +129,8 @@ func (c *content) report(code, path string, value any, allowed string) {
 	}
 }
 
-// layers are those of a provider, its own first. They are not ok when extend is wrong on the way.
-func (c *content) layers(name string) (layers []layer, ok bool) {
+// layers are those of a provider, its own first; none when extend is wrong on the way.
+func (c *content) layers(name string) (layers []layer) {
 	for current := name; ; {
 		provider := asSection(c.providers[current])
 		layers = append(layers, layer{"providers." + current, provider})
@@ -141,25 +140,25 @@ func (c *content) layers(name string) (layers []layer, ok bool) {
 		at := "providers." + current + ".extend"
 		switch {
 		case !extends:
-			return append(layers, layer{"defaults", c.defaults}), true
+			return append(layers, layer{"defaults", c.defaults})
 		case isOwn && parent != current:
 			if len(layers) > len(c.providers) {
-				return nil, false // a cycle that this provider leads into
+				return nil // a cycle that this provider leads into
 			}
 			if parent == name {
 				c.report("cyclic_extend", "providers."+name+".extend", parentsOf(layers), "no way back to itself")
-				return nil, false
+				return nil
 			}
 			current = parent
 		case isPreset:
-			return append(layers, layer{"", asSection(c.presets[parent])}), true
+			return append(layers, layer{"", asSection(c.presets[parent])})
 		case parent == current:
 			c.report("cyclic_extend", at, parent, "another provider")
-			return nil, false
+			return nil
 		default:
 			known := slices.Concat(c.keys["providers"], slices.Sorted(maps.Keys(c.presets)))
 			c.report("unknown_extend", at, parent, "one of "+strings.Join(known, ", "))
-			return nil, false
+			return nil
 		}
 	}
 }
@@ -200,12 +199,10 @@ func (c *content) checkBreaker(layers []layer) {
 	breaker, places := section{}, map[string]string{}
 	for _, each := range slices.Backward(layers) {
 		value, given := each.sections["circuit_breaker"]
-		switch {
-		case given && value == nil:
+		if given && value == nil {
 			breaker = section{}
-		case given:
-			breaker = merged(breaker, asSection(value))
 		}
+		breaker = merged(breaker, asSection(value))
 		for option := range asSection(value) {
 			places[option] = each.path + ".circuit_breaker." + option
 		}
@@ -230,31 +227,31 @@ func (c *content) checkBreaker(layers []layer) {
 	if value, given := breaker["slow_call"]; given && !isRate {
 		c.report("conflict", places["slow_call"], value, "only with the windows count and time")
 	}
-	size, sized := numberOr(window, "size", 100)
-	minimum, limited := numberOr(window, "minimum_calls", 0)
-	if kind == "count" && sized && limited && minimum > size {
+	size := numberOr(window, "size", 100)
+	if kind == "count" && numberOr(window, "minimum_calls", 0) > size {
 		c.report("range", places["window"]+".minimum_calls", window["minimum_calls"], fmt.Sprintf("1 to size (%v)", size))
 	}
 	backoff := asSection(breaker["reset_timeout_backoff"])
-	reset, timed := numberOr(breaker, "reset_timeout_ms", 30_000)
-	most, limited := numberOr(backoff, "max_ms", reset)
-	if timed && limited && most < reset {
+	reset := numberOr(breaker, "reset_timeout_ms", 30_000)
+	if numberOr(backoff, "max_ms", reset) < reset {
 		at := places["reset_timeout_backoff"] + ".max_ms"
 		c.report("range", at, backoff["max_ms"], fmt.Sprintf("at least reset_timeout_ms (%v)", reset))
 	}
 }
 
-// numberOr is a number of a section, or the default where none is given; it is not ok where another value is.
-func numberOr(in section, name string, value float64) (number float64, ok bool) {
-	switch given := in[name].(type) {
+// numberOr is a number of a section, or the default where none is given; NaN, which is never too small or too great,
+// where another value is.
+func numberOr(in section, name string, value float64) float64 {
+	given, ok := in[name]
+	if !ok {
+		return value
+	}
+	switch given := given.(type) {
 	case int64:
-		return float64(given), true
+		return float64(given)
 	case float64:
-		return given, true
-	case nil:
-		_, given2 := in[name]
-		return value, !given2
+		return given
 	default:
-		return 0, false
+		return math.NaN()
 	}
 }

@@ -59,31 +59,24 @@ func (d definition) defaults() section {
 	return values
 }
 
-// checkSchema reports what the JSON Schema finds, one fault for each path.
+// checkSchema reports what the JSON Schema finds: one fault for each path, as a value of a wrong type is not looked at further.
 func checkSchema(d *document) {
 	err := compiled().Validate(finite(d.value))
 	var invalid *jsonschema.ValidationError
 	if !errors.As(err, &invalid) {
 		return
 	}
-	seen := map[string]bool{}
-	report := func(fault Fault) {
-		if !seen[fault.Path] {
-			seen[fault.Path] = true
-			d.faults = append(d.faults, fault)
-		}
-	}
 	for _, leaf := range leaves(invalid) {
 		path, value := d.locate(leaf.InstanceLocation)
 		if unknown, ok := leaf.ErrorKind.(*kind.AdditionalProperties); ok {
 			for _, key := range unknown.Properties {
 				at := join(path, key)
-				report(Fault{"unknown_key", at, d.keyLines[at], key, "a key that exists there"})
+				d.fault("unknown_key", at, d.keyLines[at], key, "a key that exists there")
 			}
 			continue
 		}
 		code, allowed := codeOf(leaf.ErrorKind)
-		report(Fault{code, path, d.line(path), value, allowed})
+		d.fault(code, path, d.line(path), value, allowed)
 	}
 }
 

@@ -210,7 +210,7 @@ func lineOfBrackets(data []byte) int {
 			if char == quote && (quote != '"' || previous != '\\') || quote == '#' {
 				quote = 0
 			}
-		case (char == '"' || char == '\'') && strings.IndexByte(" \t\n,:[{", previous) >= 0:
+		case (char == '"' || char == '\'') && strings.IndexByte(" \t\n,:[{'", previous) >= 0: // after a quote: '' within a text
 			quote = char
 		case char == '#' && strings.IndexByte(" \t\n", previous) >= 0:
 			quote = char

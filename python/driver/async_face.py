@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVarTuple, Unpack
 
 from driver.script import Record
 from skidbladnir import Clock
 from skidbladnir.testing import VirtualLoop
 from skidbladnir_conformance import test_driver_pb2 as pb
+
+Ts = TypeVarTuple("Ts")
 
 LONG_NS = 10**15
 """A loop that has run for so long is not used again: asyncio's time is a float, which grows coarse."""
@@ -20,14 +24,25 @@ class _Loop(VirtualLoop):
 
     def __init__(self) -> None:
         self.ties: list[int] = []
+        self._due: defaultdict[int, list[asyncio.TimerHandle]] = defaultdict(list)
         super().__init__()
 
+    def begin(self) -> None:
+        self.ties.clear()
+        self._due.clear()
+
+    def call_at(
+        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = super().call_at(when, callback, *args, context=context)
+        self._due[round(when * 1e9)].append(timer)
+        return timer
+
     def idle(self, timeout: float | None) -> None:
-        before = self.now()
         super().idle(timeout)
-        now = self.now()
-        if now > before and sum(not timer.cancelled() and round(timer.when() * 1e9) == now for timer in self._timers) > 1:
-            self.ties.append(now)
+        due = self._due.pop(self.now(), ())
+        if len(due) > 1 and sum(not timer.cancelled() for timer in due) > 1:
+            self.ties.append(self.now())
 
 
 class AsyncFace:
@@ -50,7 +65,7 @@ class AsyncFace:
 
     def begin(self) -> None:
         self._began = self._loop.now()
-        self._loop.ties.clear()
+        self._loop.begin()
         self._tasks = {}
         # A new set for each trace: operations that outlive theirs must not count in the next.
         self._operations = set()

@@ -39,18 +39,32 @@ class Servicer:
             spec_version="1.0",
             protocol_version=1,
             features=FEATURES if self._sync else (*FEATURES, "cancel"),
+            batches=True,
         )
 
     def replay(self, requests: Iterator[pb.ReplayRequest], context: object) -> Iterator[pb.ReplayResponse]:
-        face = SyncFace() if self._sync else AsyncFace()
+        face = self._face()
         for request in requests:
-            try:
-                observation = replay(request.trace, face)
-            except Unsupported as reason:
-                yield pb.ReplayResponse(trace_id=request.trace.id, unsupported=str(reason))
-            else:
-                yield pb.ReplayResponse(trace_id=request.trace.id, observation=observation)
+            yield _answer(request.trace, face)
         face.close()
+
+    def replay_batches(
+        self, requests: Iterator[pb.ReplayBatchesRequest], context: object
+    ) -> Iterator[pb.ReplayBatchesResponse]:
+        face = self._face()
+        for request in requests:
+            yield pb.ReplayBatchesResponse(responses=[_answer(trace, face) for trace in request.traces])
+        face.close()
+
+    def _face(self) -> AsyncFace | SyncFace:
+        return SyncFace() if self._sync else AsyncFace()
+
+
+def _answer(trace: pb.Trace, face: AsyncFace | SyncFace) -> pb.ReplayResponse:
+    try:
+        return pb.ReplayResponse(trace_id=trace.id, observation=replay(trace, face))
+    except Unsupported as reason:
+        return pb.ReplayResponse(trace_id=trace.id, unsupported=str(reason))
 
 
 def main() -> None:
@@ -61,6 +75,9 @@ def main() -> None:
         ),
         "Replay": grpc.stream_stream_rpc_method_handler(
             servicer.replay, pb.ReplayRequest.FromString, pb.ReplayResponse.SerializeToString
+        ),
+        "ReplayBatches": grpc.stream_stream_rpc_method_handler(
+            servicer.replay_batches, pb.ReplayBatchesRequest.FromString, pb.ReplayBatchesResponse.SerializeToString
         ),
     }
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))

@@ -38,8 +38,7 @@ def replay(trace: pb.Trace, face: Face) -> pb.Observation:
         return observation
     for step in trace.steps:
         run.perform(step)
-        face.settle()
-        observation.steps.append(run.observe())
+        run.observe(observation.steps.add())
     observation.tied_ms.extend(face.ties())
     observation.leftovers = 0 if run.monitoring else face.leftovers()
     return observation
@@ -80,6 +79,14 @@ class _Run:
             case kind:
                 raise Unsupported(f"the kind of the subject is not known to this driver: {kind}")
         self._target.add_listener(self._listen)
+        prefix = "" if self._facade is None else f"{self._facade.name}."
+        self._watched = [
+            _Watched(f"{prefix}{policy.pattern}" if prefix else policy.name, policy.stats)
+            for policy in self._everything()
+            if isinstance(policy, sk.CircuitBreaker | sk.Bulkhead | sk.Cache)
+        ]
+        if self._facade is not None:
+            self._watched.append(_Watched(self._facade.name, self._facade.status))
 
     def _fallback_handler(self, script: pb.Script) -> Callable[[Exception], Any]:
         return self._face.handler(Record("handler", made=self._made), [script])
@@ -91,8 +98,8 @@ class _Run:
             case "cancel":
                 self._face.cancel(self._records[step.cancel])
             case "advance_ms":
-                self._face.settle()
                 self._face.advance(step.advance_ms)
+                return  # has settled
             case "invalidate":
                 for cache in self._of(sk.Cache):
                     cache.invalidate(step.invalidate)
@@ -118,6 +125,7 @@ class _Run:
                 self.monitoring = False
             case action:
                 raise Unsupported(f"the action is not known to this driver: {action}")
+        self._face.settle()
 
     def _call(self, call: pb.Call) -> None:
         record = self._records[call.id] = Record(call.id, made=self._made)
@@ -132,11 +140,12 @@ class _Run:
             self._face.cancel(record)
 
     def _of(self, kind: type[P]) -> list[P]:
-        if self._facade is not None:
-            everything: list[Any] = [self._facade.circuit_breaker, self._facade.bulkhead, self._facade.cache]
-        else:
-            everything = self._policies
-        return [policy for policy in everything if isinstance(policy, kind)]
+        return [policy for policy in self._everything() if isinstance(policy, kind)]
+
+    def _everything(self) -> list[Any]:
+        if self._facade is None:
+            return self._policies
+        return [self._facade.circuit_breaker, self._facade.bulkhead, self._facade.cache]
 
     def _the(self, kind: type[P], target: pb.Target) -> P:
         for policy in self._of(kind):
@@ -160,36 +169,17 @@ class _Run:
             seen.to = str(event.to_state)
         self._events.append(seen)
 
-    def observe(self) -> pb.StepObservation:
-        seen = pb.StepObservation(now_ms=self._face.now(), running=self._face.running, events=self._events)
-        self._events = []
-        seen.calls.extend(record.observe() for record in self._records.values())
-        name = "" if self._facade is None else f"{self._facade.name}."
-        for policy in self._in_order():
-            state = pb.PolicyState(name=f"{name}{policy.pattern}" if name else policy.name)
-            if isinstance(policy, sk.CircuitBreaker):
-                _observe_circuit(policy, state.circuit_breaker)
-            elif isinstance(policy, sk.Bulkhead):
-                stats = policy.stats()
-                state.bulkhead.concurrent_executions = stats.concurrent_executions
-                state.bulkhead.queue_size = stats.queue_size
-                state.bulkhead.SetInParent()
-            elif isinstance(policy, sk.Cache):
-                state.cache.size = policy.stats().size
-                state.cache.SetInParent()
-            else:
-                continue
-            seen.policies.append(state)
-        if self._facade is not None:
-            status = self._facade.status()
-            seen.policies.add(
-                name=self._facade.name,
-                facade=pb.FacadeStatus(
-                    circuit_state=status.circuit_state,
-                    concurrent_executions=status.concurrent_executions,
-                    queue_size=status.queue_size,
-                ),
-            )
+    def observe(self, seen: pb.StepObservation) -> None:
+        seen.now_ms = self._face.now()
+        seen.running = self._face.running
+        seen.events.extend(self._events)
+        self._events.clear()
+        for record in self._records.values():
+            if record.is_news():
+                record.observe(seen.calls.add())
+        for watched in self._watched:
+            if watched.is_news():
+                watched.observe(seen.policies.add())
         if self._monitor is not None:
             for provider, health in self._monitor.all_health().items():
                 seen.health.add(
@@ -199,21 +189,53 @@ class _Run:
                     circuit_state=health.circuit_state,
                     failure_rate=health.failure_rate,
                 )
-        return seen
-
-    def _in_order(self) -> list[Any]:
-        if self._facade is None:
-            return self._policies
-        parts = (self._facade.circuit_breaker, self._facade.bulkhead, self._facade.cache)
-        return [part for part in parts if part is not None]
 
 
-def _observe_circuit(breaker: sk.CircuitBreaker, seen: pb.CircuitBreakerState) -> None:
-    stats = breaker.stats()
-    seen.SetInParent()
-    for name in seen.DESCRIPTOR.fields_by_name:
-        if name != "retry_after_ms":
-            value = getattr(stats, name)
-            setattr(seen, name, str(value) if name == "state" else value)
-    if stats.retry_after is not None:
-        seen.retry_after_ms = milliseconds_up(stats.retry_after)
+class _Watched:
+    """Something that has statistics: a policy, or the facade."""
+
+    def __init__(self, name: str, read: Callable[[], Any]) -> None:
+        self._name = name
+        self._read = read
+        self._stats: Any = None
+
+    def is_news(self) -> bool:
+        """Whether they are not as they were when this was last asked."""
+        before, self._stats = self._stats, self._read()
+        return bool(before != self._stats)
+
+    def observe(self, seen: pb.PolicyState) -> None:
+        seen.name = self._name
+        match self._stats:
+            case sk.CircuitBreakerStats() as stats:
+                seen.circuit_breaker.CopyFrom(_circuit_state(stats))
+            case sk.BulkheadStats(concurrent_executions=running, queue_size=waiting):
+                seen.bulkhead.CopyFrom(pb.BulkheadState(concurrent_executions=running, queue_size=waiting))
+            case sk.CacheStats(size=size):
+                seen.cache.CopyFrom(pb.CacheState(size=size))
+            case status:
+                seen.facade.CopyFrom(
+                    pb.FacadeStatus(
+                        circuit_state=status.circuit_state,
+                        concurrent_executions=status.concurrent_executions,
+                        queue_size=status.queue_size,
+                    )
+                )
+
+
+def _circuit_state(stats: sk.CircuitBreakerStats) -> pb.CircuitBreakerState:
+    return pb.CircuitBreakerState(
+        state=str(stats.state),
+        failure_count=stats.failure_count,
+        success_count=stats.success_count,
+        running_probes=stats.running_probes,
+        generation=stats.generation,
+        retry_after_ms=None if stats.retry_after is None else milliseconds_up(stats.retry_after),
+        calls=stats.calls,
+        successes=stats.successes,
+        failures=stats.failures,
+        ignored=stats.ignored,
+        cancelled=stats.cancelled,
+        rejected=stats.rejected,
+        slow=stats.slow,
+    )

@@ -56,10 +56,6 @@ def value_of(value: pb.Value) -> str | None:
     return value.text if value.HasField("text") else None
 
 
-def value_message(value: Any) -> pb.Value:
-    return pb.Value() if value is None else pb.Value(text=value)
-
-
 @dataclass
 class Record:
     """What is seen of one call, or of the checks of one provider."""
@@ -71,6 +67,7 @@ class Record:
     ended: int | None = None
     result: Any = None
     error: BaseException | None = None
+    _told: tuple[int, int, int | None] = (-1, -1, None)
 
     def next_script(self, scripts: Sequence[pb.Script], now: int) -> pb.Script:
         self.starts.append(now)
@@ -87,17 +84,25 @@ class Record:
     def end(self, now: int, result: Any, error: BaseException | None) -> None:
         self.ended, self.result, self.error = now, result, error
 
-    def observe(self) -> pb.CallObservation:
-        seen = pb.CallObservation(id=self.id, starts_ms=self.starts, signals_ms=self.signals)
+    def observe(self, seen: pb.CallObservation) -> None:
+        seen.id = self.id
+        seen.starts_ms.extend(self.starts)
+        seen.signals_ms.extend(self.signals)
         if self.ended is None:
             seen.pending.SetInParent()
-            return seen
+            return
         seen.ended_ms = self.ended
         if self.error is None:
-            seen.ok.CopyFrom(value_message(self.result))
+            seen.ok.SetInParent()
+            if self.result is not None:
+                seen.ok.text = self.result
         else:
             seen.error.CopyFrom(self._observe_error(self.error))
-        return seen
+
+    def is_news(self) -> bool:
+        """Whether there is something to see that was not there when this was last asked."""
+        told, self._told = self._told, (len(self.starts), len(self.signals), self.ended)
+        return told != self._told
 
     def _observe_error(self, error: BaseException) -> pb.CallError:
         if not isinstance(error, Exception):

@@ -19,7 +19,7 @@ import httpx
 from skidbladnir import Event, ResilienceFacade
 from skidbladnir.providers import presets
 
-SCALE = 1 / 200
+SCALE = 1 / 100
 ANSWER = b"HTTP/1.1 %s\r\nContent-Length: 4\r\nConnection: close\r\n\r\nwell"
 
 
@@ -30,7 +30,11 @@ class Server:
         self.weather = deque(["well"])
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError:
+            writer.close()  # the client gave up before it had asked
+            return
         match self.weather.popleft() if len(self.weather) > 1 else self.weather[0]:
             case "well":
                 writer.write(ANSWER % b"200 OK")
@@ -80,6 +84,7 @@ async def main() -> None:
         async def get(key: str | None = None) -> None:
             show(f"-> {await facade.execute(key, fetch, lambda error: 'an answer of the fallback')}")
 
+        await client.get(url)  # the client's first request also loads what it needs
         show("All is well.")
         await get("front page")
 

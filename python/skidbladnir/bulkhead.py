@@ -15,7 +15,7 @@ from skidbladnir.clock import Clock, TaskWaiter, Waiter, check_cancelled, park
 from skidbladnir.errors import BulkheadFullError, BulkheadWaitTimeoutError
 from skidbladnir.events import Event, Listener
 from skidbladnir.options import NS_PER_MS, NS_PER_S, Duration, integer, optional_nanoseconds
-from skidbladnir.policy import AsyncOperation, Guard, Key, Operation, Policy, T
+from skidbladnir.policy import SWITCHES_AT_CALLS, AsyncOperation, Guard, Key, Operation, Policy, T
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,27 +114,27 @@ class Bulkhead(Policy):
         """A block of code in a slot: ``with bulkhead.guard():`` or ``async with bulkhead.guard():``."""
         return _SlotGuard(self)
 
-    async def _run(self, operation: AsyncOperation[T], key: Key) -> T:
-        if not self._try_acquire():
-            await self._wait()
+    async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
+        if not self.try_acquire():
+            await self.wait()
         try:
             return await operation()
         finally:
-            self._release()
+            self.release()
 
-    def _run_sync(self, operation: Operation[T], key: Key) -> T:
-        if not self._try_acquire():
+    def call(self, operation: Operation[T], key: Key = None) -> T:
+        if not self.try_acquire():
             self._wait_sync()
         try:
             return operation()
         finally:
-            self._release()
+            self.release()
 
-    async def run_holding(self, operation: AsyncOperation[T], key: Key) -> T:
-        """As ``_run``, where a timeout inside may abandon operations. For compositions."""
-        if not self._try_acquire():
-            await self._wait()
-        hold = Hold(self._release, current_hold.get())
+    async def execute_holding(self, operation: AsyncOperation[T], key: Key = None) -> T:
+        """As ``execute``, where a timeout inside may abandon operations. For compositions."""
+        if not self.try_acquire():
+            await self.wait()
+        hold = Hold(self.release, current_hold.get())
         token = current_hold.set(hold)
         try:
             return await operation()
@@ -142,11 +142,11 @@ class Bulkhead(Policy):
             current_hold.reset(token)
             hold.leave()
 
-    def run_holding_sync(self, operation: Operation[T], key: Key) -> T:
-        """As ``_run_sync``, where a timeout inside may abandon operations. For compositions."""
-        if not self._try_acquire():
+    def call_holding(self, operation: Operation[T], key: Key = None) -> T:
+        """As ``call``, where a timeout inside may abandon operations. For compositions."""
+        if not self.try_acquire():
             self._wait_sync()
-        hold = Hold(self._release, current_hold.get())
+        hold = Hold(self.release, current_hold.get())
         token = current_hold.set(hold)
         try:
             return operation()
@@ -154,12 +154,26 @@ class Bulkhead(Policy):
             current_hold.reset(token)
             hold.leave()
 
-    def _try_acquire(self) -> bool:
+    # The fast path of both faces: while nobody waits, a slot is a number more or less. Where threads change only at calls,
+    # a look and the step after it cannot be torn apart, and need no lock.
+
+    def try_acquire(self) -> bool:
+        """Takes a slot if one is free."""
+        if SWITCHES_AT_CALLS:
+            if self._running < self._max_running:
+                self._running += 1
+                return True
+            return False
         with self._lock:
             if self._running < self._max_running:
                 self._running += 1
                 return True
         return False
+
+    def _refuse_if_full(self) -> None:
+        """So that a rejection costs neither a place to wait nor the lock. Where anybody waits, all slots are taken."""
+        if self._running >= self._max_running and len(self._queue) >= self._max_queue:
+            raise self._full()
 
     def _enqueue(self, waiting: _Waiting) -> bool:
         """Takes a slot that has become free meanwhile (False), or a place in the queue (True)."""
@@ -172,16 +186,22 @@ class Bulkhead(Policy):
             if not full and self._max_wait != 0:
                 self._queue[waiting] = None
                 size += 1
+                # The fast path may have freed a slot since we looked; from now on it hands slots to the queue.
+                if self._running < self._max_running:
+                    self._running += 1
+                    del self._queue[waiting]
+                    return False
         if full:
-            self._reject("full")
-            raise BulkheadFullError(self.name, self._max_running, self._max_queue)
+            raise self._full()
         if self._max_wait == 0:
             raise self._waited()
-        if self._listeners:
+        if self._listeners.all:
             self._listeners.emit(Event("bulkhead_queued", self.name, queue_size=size))
         return True
 
-    async def _wait(self) -> None:
+    async def wait(self) -> None:
+        """Waits for a slot (BH-2)."""
+        self._refuse_if_full()
         waiter = TaskWaiter()
         waiting = _Waiting(waiter)
         if not self._enqueue(waiting):
@@ -193,7 +213,7 @@ class Bulkhead(Policy):
             await waiter.future
         except BaseException:
             if not self._leave(waiting):
-                self._release()
+                self.release()
             raise
         finally:
             if timer is not None:
@@ -202,6 +222,7 @@ class Bulkhead(Policy):
             raise self._waited()
 
     def _wait_sync(self) -> None:
+        self._refuse_if_full()
         waiter = self._clock.waiter()
         waiting = _Waiting(waiter)
         if not self._enqueue(waiting):
@@ -211,7 +232,7 @@ class Bulkhead(Policy):
             park(self._clock, waiter, until)
         except BaseException:
             if not self._leave(waiting):
-                self._release()
+                self.release()
             raise
         if self._leave(waiting):
             check_cancelled(self.name)
@@ -219,7 +240,7 @@ class Bulkhead(Policy):
         try:
             check_cancelled(self.name)
         except BaseException:
-            self._release()  # a slot handed to a call that has given up passes on (BH-5)
+            self.release()  # a slot handed to a call that has given up passes on (BH-5)
             raise
 
     def _leave(self, waiting: _Waiting) -> bool:
@@ -235,8 +256,11 @@ class Bulkhead(Policy):
         granted, waiting.granted = waiting.granted, False
         return granted
 
-    def _release(self) -> None:
+    def release(self) -> None:
         """Gives a slot back, to the head of the queue if there is one (BH-3)."""
+        if SWITCHES_AT_CALLS and not self._queue:
+            self._running -= 1
+            return
         while True:
             with self._lock:
                 if not self._queue:
@@ -245,7 +269,7 @@ class Bulkhead(Policy):
                 waiting, _ = self._queue.popitem(last=False)
                 waiting.granted = True
                 size = len(self._queue)
-            if self._listeners:
+            if self._listeners.all:
                 self._listeners.emit(Event("bulkhead_handed_over", self.name, queue_size=size))
             if waiting.waiter.set():
                 return
@@ -253,12 +277,16 @@ class Bulkhead(Policy):
                 if not self._take(waiting):
                     return
 
+    def _full(self) -> BulkheadFullError:
+        self._reject("full")
+        return BulkheadFullError(self.name, self._max_running, self._max_queue)
+
     def _waited(self) -> BulkheadWaitTimeoutError:
         self._reject("wait_timeout")
         return BulkheadWaitTimeoutError(self.name, (self._max_wait or 0) // NS_PER_MS)
 
     def _reject(self, reason: str) -> None:
-        if self._listeners:
+        if self._listeners.all:
             self._listeners.emit(Event("bulkhead_rejected", self.name, reason=reason))
 
 
@@ -267,16 +295,16 @@ class _SlotGuard(Guard):
         self._bulkhead = bulkhead
 
     def __enter__(self) -> Self:
-        if not self._bulkhead._try_acquire():
+        if not self._bulkhead.try_acquire():
             self._bulkhead._wait_sync()
         return self
 
     async def __aenter__(self) -> Self:
-        if not self._bulkhead._try_acquire():
-            await self._bulkhead._wait()
+        if not self._bulkhead.try_acquire():
+            await self._bulkhead.wait()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bulkhead._release()
+        self._bulkhead.release()

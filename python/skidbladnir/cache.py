@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
@@ -27,7 +27,7 @@ from skidbladnir.clock import (
 from skidbladnir.errors import CallCancelledError
 from skidbladnir.events import Event, EventType, Listener
 from skidbladnir.options import Duration, boolean, integer, nanoseconds, optional_nanoseconds
-from skidbladnir.policy import AsyncOperation, Key, Operation, Policy, T
+from skidbladnir.policy import SWITCHES_AT_CALLS, AsyncOperation, Key, Operation, Policy, T
 
 W = TypeVar("W", Waiter, TaskWaiter)
 
@@ -39,10 +39,8 @@ class CacheStats:
     size: int
 
 
-@dataclass(slots=True)
-class Entry:
-    value: Any
-    fetched: int
+Entry = tuple[Any, int]
+"""A value, and when it was fetched."""
 
 
 class Joiner(Generic[W]):
@@ -58,23 +56,21 @@ class Joiner(Generic[W]):
 class Flight:
     """A fetch under way, and who waits for it. Once ``done``, it holds a value or an error."""
 
-    __slots__ = ("done", "error", "joiners", "key", "signal", "stands_in", "valid", "value")
-
-    def __init__(self, key: Hashable) -> None:
-        self.key = key
-        self.joiners: OrderedDict[Joiner[Any], None] = OrderedDict()
-        self.valid = True
-        self.done = False
-        self.value: Any = None
-        self.error: Exception | None = None
-        # A stale value stands in for the error (CA-9).
-        self.stands_in = False
-        # What cancels a refresh: its task, or the signal of its thread.
-        self.signal: asyncio.Task[None] | CancelSignal | None = None
+    # In the class, and without __init__: there is one for each miss, and most never change any of this.
+    key: Hashable = None
+    joiners: OrderedDict[Joiner[Any], None] | None = None
+    valid = True
+    done = False
+    value: Any = None
+    error: Exception | None = None
+    stands_in = False
+    """A stale value stands in for the error (CA-9)."""
+    signal: asyncio.Task[None] | CancelSignal | None = None
+    """What cancels a refresh: its task, or the signal of its thread."""
 
 
 class Store:
-    """The entries and the flights. Every method is called under the cache's lock."""
+    """The entries and the flights. Every method but ``fresh`` is called under the cache's lock."""
 
     def __init__(self, ttl: int, max_stale: int | None, max_entries: int, *, revalidate: bool, if_error: bool) -> None:
         self.entries: OrderedDict[Hashable, Entry] = OrderedDict()
@@ -85,11 +81,22 @@ class Store:
         self._revalidate = revalidate
         self._if_error = if_error
 
-    def read(self, key: Hashable, now: int) -> tuple[EventType, Entry | None]:
+    def fresh(self, key: Hashable, now: Callable[[], int]) -> Entry | None:
+        """The entry of a hit. The clock is read after the entry was found, so that it cannot be of the future."""
+        entry = self.entries.get(key)
+        if entry is None or now() - entry[1] >= self._ttl:
+            return None
+        try:
+            self.entries.move_to_end(key)
+        except KeyError:
+            return entry  # dropped meanwhile: only without the lock
+        return entry
+
+    def read(self, key: Hashable, now: Callable[[], int]) -> tuple[EventType, Entry | None]:
         """What a read finds: a hit or a stale hit with its entry, or a miss."""
         entry = self.entries.get(key)
         if entry is not None:
-            age = now - entry.fetched
+            age = now() - entry[1]
             if age < self._ttl:
                 self.entries.move_to_end(key)
                 return "cache_hit", entry
@@ -102,25 +109,26 @@ class Store:
         """A new flight for the key; None when one is under way."""
         if key in self.flights:
             return None
-        flight = self.flights[key] = Flight(key)
+        flight = self.flights[key] = Flight()
+        flight.key = key
         return flight
 
-    def land(self, flight: Flight, value: object, error: Exception | None, now: int) -> list[Hashable]:
+    def land(self, flight: Flight, value: object, error: Exception | None, now: int) -> Sequence[Hashable]:
         """Ends a flight with a value or an error; returns the keys that were evicted."""
         flight.done = True
         flight.value, flight.error = value, error
         if not flight.valid:
-            return []
+            return ()
         del self.flights[flight.key]
         if error is None:
-            self.entries[flight.key] = Entry(value, now)
+            self.entries[flight.key] = value, now
             self.entries.move_to_end(flight.key)
-            return [self.entries.popitem(last=False)[0] for _ in range(len(self.entries) - self._max_entries)]
+            return () if len(self.entries) <= self._max_entries else (self.entries.popitem(last=False)[0],)
         entry = self.entries.get(flight.key)
-        if self._if_error and entry is not None and self._is_usable(now - entry.fetched):
+        if self._if_error and entry is not None and self._is_usable(now - entry[1]):
             self.entries.move_to_end(flight.key)
-            flight.value, flight.stands_in = entry.value, True
-        return []
+            flight.value, flight.stands_in = entry[0], True
+        return ()
 
     def hand_on(self, flight: Flight) -> Joiner[Any] | None:
         """The fetch was cancelled: the first who waits takes over; without one the flight is over."""
@@ -212,21 +220,30 @@ class Cache(Policy):
             if signal is not None:
                 signal.cancel()
 
-    async def _run(self, operation: AsyncOperation[T], key: Key) -> T:
+    # The fast path of both faces: a hit of which nobody is told needs no lock, where threads change only at calls. Only for keys
+    # that compare without code of Python's: such code would be a call in the midst of a look into the store.
+
+    async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
         if key is None:
             return await operation()
+        if SWITCHES_AT_CALLS and (type(key) is str or type(key) is int):
+            entry = self._store.fresh(key, self._now)
+            if entry is not None and not self._listeners.all:
+                value: T = entry[0]
+                return value
         with self._lock:
-            found, entry = self._store.read(key, self._clock.now())
+            found, entry = self._store.read(key, self._now)
             flight = None if found == "cache_hit" else self._store.depart(key)
             joiner = self._join(key, TaskWaiter()) if found == "cache_miss" and flight is None else None
-        self._emit(found, key)
+        if self._listeners.all:
+            self._emit(found, key)
         if entry is not None:
             if flight is not None:
                 task = asyncio.get_running_loop().create_task(self._refresh(flight, operation))
                 flight.signal = task
                 self._refreshes.add(flight)
                 task.add_done_callback(partial(self._refresh_ended, flight))
-            return cast("T", entry.value)
+            return cast("T", entry[0])
         if joiner is not None:
             flight, joined = joiner
             try:
@@ -236,20 +253,35 @@ class Cache(Policy):
                 raise
             if not joined.leads:
                 return cast("T", self._answer(flight))
-        return await self._lead(cast("Flight", flight), operation)
+        flight = cast("Flight", flight)
+        try:
+            value = await operation()
+        except Exception as error:
+            return cast("T", self._failed(flight, error))
+        except BaseException:
+            self._hand_on(flight)
+            raise
+        self._landed(flight, value)
+        return value
 
-    def _run_sync(self, operation: Operation[T], key: Key) -> T:
+    def call(self, operation: Operation[T], key: Key = None) -> T:
         if key is None:
             return operation()
+        if SWITCHES_AT_CALLS and (type(key) is str or type(key) is int):
+            entry = self._store.fresh(key, self._now)
+            if entry is not None and not self._listeners.all:
+                value: T = entry[0]
+                return value
         with self._lock:
-            found, entry = self._store.read(key, self._clock.now())
+            found, entry = self._store.read(key, self._now)
             flight = None if found == "cache_hit" else self._store.depart(key)
             joiner = self._join(key, self._clock.waiter()) if found == "cache_miss" and flight is None else None
-        self._emit(found, key)
+        if self._listeners.all:
+            self._emit(found, key)
         if entry is not None:
             if flight is not None:
                 self._start_refresh(flight, operation)
-            return cast("T", entry.value)
+            return cast("T", entry[0])
         if joiner is not None:
             flight, joined = joiner
             try:
@@ -261,20 +293,7 @@ class Cache(Policy):
                 raise
             if not joined.leads:
                 return cast("T", self._answer(flight))
-        return self._lead_sync(cast("Flight", flight), operation)
-
-    async def _lead(self, flight: Flight, operation: AsyncOperation[T]) -> T:
-        try:
-            value = await operation()
-        except Exception as error:
-            return cast("T", self._failed(flight, error))
-        except BaseException:
-            self._hand_on(flight)
-            raise
-        self._landed(flight, value)
-        return value
-
-    def _lead_sync(self, flight: Flight, operation: Operation[T]) -> T:
+        flight = cast("Flight", flight)
         try:
             value = operation()
         except CallCancelledError:
@@ -330,12 +349,15 @@ class Cache(Policy):
     def _join(self, key: Hashable, waiter: W) -> tuple[Flight, Joiner[W]]:
         flight = self._store.flights[key]
         joiner = Joiner(waiter)
+        if flight.joiners is None:
+            flight.joiners = OrderedDict()
         flight.joiners[joiner] = None
         return flight, joiner
 
     def _leave(self, flight: Flight, joiner: Joiner[Any]) -> None:
         with self._lock:
-            flight.joiners.pop(joiner, None)
+            if flight.joiners is not None:
+                flight.joiners.pop(joiner, None)
             leads, joiner.leads = joiner.leads, False
         if leads:
             self._hand_on(flight)
@@ -352,12 +374,11 @@ class Cache(Policy):
             if not leads:
                 return
 
-    def _land(self, flight: Flight, value: object, error: Exception | None) -> list[Hashable]:
+    def _land(self, flight: Flight, value: object, error: Exception | None) -> Sequence[Hashable]:
         with self._lock:
-            evicted = self._store.land(flight, value, error, self._clock.now())
-            joiners = list(flight.joiners)
-            flight.joiners.clear()
-        for joiner in joiners:
+            evicted = self._store.land(flight, value, error, self._now())
+            joiners, flight.joiners = flight.joiners, None
+        for joiner in joiners or ():
             joiner.waiter.set()
         return evicted
 
@@ -392,7 +413,7 @@ class Cache(Policy):
         return flight.value
 
     def _emit(self, kind: EventType, key: object, error: BaseException | None = None) -> None:
-        if self._listeners:
+        if self._listeners.all:
             self._listeners.emit(Event(kind, self.name, key=key, error=error))
 
 

@@ -22,11 +22,10 @@ from skidbladnir.options import (
     NS_PER_S,
     Duration,
     integer,
-    milliseconds_up,
     nanoseconds,
     number,
 )
-from skidbladnir.policy import AsyncOperation, Guard, Key, Operation, Policy, T
+from skidbladnir.policy import SWITCHES_AT_CALLS, AsyncOperation, Guard, Key, Operation, Policy, T
 from skidbladnir.window import Counter, SlowCall, Window, build_counter
 
 Predicate = Callable[[BaseException | None, object], bool]
@@ -39,6 +38,10 @@ class CircuitState(StrEnum):
     HALF_OPEN = "HALF_OPEN"
     FORCED_OPEN = "FORCED_OPEN"
     DISABLED = "DISABLED"
+
+
+# A module's name is read in no time; a member through its class takes longer than the rest of a decision.
+_CLOSED, _OPEN, _HALF_OPEN, _FORCED_OPEN, _DISABLED = CircuitState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +72,7 @@ class CircuitBreakerStats:
 
 
 class Permit(NamedTuple):
-    """An admitted call: the generation it belongs to, and when it began."""
+    """An admitted call: the generation it belongs to, and when it began (0 where nothing is timed)."""
 
     generation: int
     started: int
@@ -82,19 +85,39 @@ class Transition(NamedTuple):
     reason: str
 
 
-@dataclass(slots=True)
-class Totals:
-    successes: int = 0
-    failures: int = 0
-    ignored: int = 0
-    cancelled: int = 0
-    rejected: int = 0
-    slow: int = 0
-    running: int = 0
+# Shared by all breakers that have never opened.
+_FIRST_PERMIT = Permit(0, 0)
+_NO_PROBES: list[int] = []
 
 
 class Circuit:
     """The state machine. Every method takes the time, in nanoseconds, and is called under the breaker's lock."""
+
+    __slots__ = (
+        "_backoff",
+        "_counts_probes",
+        "_max_probes",
+        "_next_timeout_ms",
+        "_opened_at",
+        "_probe_failures",
+        "_probe_successes",
+        "_probes",
+        "_reset_timeout",
+        "_slow_call",
+        "_success_threshold",
+        "_untimed",
+        "admitted",
+        "cancelled",
+        "counter",
+        "due",
+        "failures",
+        "generation",
+        "ignored",
+        "rejected",
+        "slow",
+        "state",
+        "successes",
+    )
 
     def __init__(
         self,
@@ -106,9 +129,9 @@ class Circuit:
         slow_call: int | None,
         backoff: tuple[float, int] | None,
     ) -> None:
-        self.state = CircuitState.CLOSED
+        self.state: CircuitState = _CLOSED
         self.generation = 0
-        self.totals = Totals()
+        self.admitted = self.successes = self.failures = self.ignored = self.cancelled = self.rejected = self.slow = 0
         self.counter = counter
         self._reset_timeout = reset_timeout
         self._success_threshold = success_threshold
@@ -116,80 +139,84 @@ class Circuit:
         self._slow_call = slow_call
         self._backoff = backoff
         self._opened_at = 0
-        self._next_timeout_ms = reset_timeout / NS_PER_MS
-        self._timeout = reset_timeout
+        self._next_timeout_ms = self._first_timeout_ms()
+        # When OPEN has lasted long enough.
+        self.due = 0
         # Whether the counts are those of the probes: in HALF_OPEN, and in an OPEN that a probe caused.
         self._counts_probes = False
         self._probe_failures = 0
         self._probe_successes = 0
         # When each probe that occupies a place began, the oldest first.
-        self._probes: list[int] = []
+        self._probes = _NO_PROBES
+        # The permit that the calls of this generation share, where it does not matter when they began.
+        self._untimed = _FIRST_PERMIT
 
     def admit(self, now: int) -> tuple[Permit | None, Transition | None]:
         """The permit of a call, or None: rejected. With the transition that it caused."""
         transition = None
-        match self.state:
-            case CircuitState.OPEN if now - self._opened_at >= self._timeout:
-                transition = self._enter(CircuitState.HALF_OPEN, now, "reset_timeout")
-                admitted = True
-            case CircuitState.CLOSED | CircuitState.DISABLED:
-                admitted = True
-            case CircuitState.HALF_OPEN:
-                self._free_hung_probes(now)
-                running = len(self._probes)
-                admitted = running < self._max_probes and running + self._probe_successes < self._success_threshold
-            case _:
-                admitted = False
+        state = self.state
+        if state is _OPEN and now >= self.due:
+            transition = self._enter(_HALF_OPEN, now, "reset_timeout")
+            admitted = True
+        elif state is _HALF_OPEN:
+            self._free_hung_probes(now)
+            running = len(self._probes)
+            admitted = running < self._max_probes and running + self._probe_successes < self._success_threshold
+        else:
+            admitted = state is _CLOSED or state is _DISABLED
         if not admitted:
-            self.totals.rejected += 1
+            self.rejected += 1
             return None, None
-        self.totals.running += 1
-        if self.state is CircuitState.HALF_OPEN:
+        self.admitted += 1
+        if self.state is _HALF_OPEN:
             self._probes.append(now)
+        elif self._slow_call is None:
+            return self._untimed, transition
         return Permit(self.generation, now), transition
 
+    def standing(self) -> Permit | None:
+        """The permit of a call that would be admitted now, and whose success would change nothing but totals."""
+        if self._slow_call is not None or not (self.state is _DISABLED or (self.state is _CLOSED and self.counter.skips_success)):
+            return None
+        return self._untimed
+
     def succeed(self, permit: Permit, now: int) -> Transition | None:
-        self.totals.successes += 1
+        self.successes += 1
         slow = self._end(permit, now)
         if permit.generation != self.generation:
             return None
-        match self.state:
-            case CircuitState.CLOSED:
-                return self._open_for(self.counter.record(now, False, slow), now)
-            case CircuitState.HALF_OPEN if slow:
+        if self.state is _CLOSED:
+            return self._open_for(self.counter.record(now, False, slow), now)
+        if self.state is _HALF_OPEN:
+            if slow:
                 return self._open_for("probe_slow", now)
-            case CircuitState.HALF_OPEN:
-                self._probe_successes += 1
-                if self._probe_successes >= self._success_threshold:
-                    return self._enter(CircuitState.CLOSED, now, "probes_succeeded")
-            case _:
-                pass
+            self._probe_successes += 1
+            if self._probe_successes >= self._success_threshold:
+                return self._enter(_CLOSED, now, "probes_succeeded")
         return None
 
     def fail(self, permit: Permit, now: int) -> Transition | None:
-        self.totals.failures += 1
+        self.failures += 1
         slow = self._end(permit, now)
         if permit.generation != self.generation:
             return None
-        match self.state:
-            case CircuitState.CLOSED:
-                return self._open_for(self.counter.record(now, True, slow), now)
-            case CircuitState.HALF_OPEN:
-                self._probe_failures += 1
-                return self._open_for("probe_failed", now)
-            case _:
-                return None
+        if self.state is _CLOSED:
+            return self._open_for(self.counter.record(now, True, slow), now)
+        if self.state is _HALF_OPEN:
+            self._probe_failures += 1
+            return self._open_for("probe_failed", now)
+        return None
 
     def ignore(self, permit: Permit, *, cancelled: bool) -> None:
         if cancelled:
-            self.totals.cancelled += 1
+            self.cancelled += 1
         else:
-            self.totals.ignored += 1
-        self._give_back(permit)
+            self.ignored += 1
+        self._leave(permit)
 
     def force(self, state: CircuitState, now: int, reason: str) -> Transition | None:
         """CB-19 to CB-21."""
-        if state is self.state and state is not CircuitState.CLOSED:
+        if state is self.state and state is not _CLOSED:
             return None
         return self._enter(state, now, reason)
 
@@ -197,28 +224,31 @@ class Circuit:
         """Failures and successes that count now."""
         if self._counts_probes:
             return self._probe_failures, self._probe_successes
-        return self.counter.counts(self._opened_at if self.state is CircuitState.OPEN else now)
+        return self.counter.counts(self._opened_at if self.state is _OPEN else now)
 
     def running_probes(self, now: int) -> int:
         return sum(not self._is_hung(started, now) for started in self._probes)
 
     def retry_after(self, now: int) -> int | None:
         """Nanoseconds that are left of OPEN; None in other states."""
-        if self.state is not CircuitState.OPEN:
+        if self.state is not _OPEN:
             return None
-        return max(0, self._opened_at + self._timeout - now)
+        return max(0, self.due - now)
 
     def _end(self, permit: Permit, now: int) -> bool:
         """Gives back what the call held; returns whether it was slow."""
-        self._give_back(permit)
-        slow = self._slow_call is not None and now - permit.started >= self._slow_call
-        self.totals.slow += slow
-        return slow
+        self._leave(permit)
+        if self._slow_call is None or now - permit.started < self._slow_call:
+            return False
+        self.slow += 1
+        return True
 
-    def _give_back(self, permit: Permit) -> None:
-        self.totals.running -= 1
+    def _leave(self, permit: Permit) -> None:
         if permit.generation == self.generation and permit.started in self._probes:
             self._probes.remove(permit.started)
+
+    def _first_timeout_ms(self) -> float:
+        return self._reset_timeout / NS_PER_MS if self._backoff else 0.0
 
     def _is_hung(self, started: int, now: int) -> bool:
         """CB-12."""
@@ -229,27 +259,26 @@ class Circuit:
             del self._probes[0]
 
     def _open_for(self, reason: str | None, now: int) -> Transition | None:
-        return None if reason is None else self._enter(CircuitState.OPEN, now, reason)
+        return None if reason is None else self._enter(_OPEN, now, reason)
 
     def _enter(self, state: CircuitState, now: int, reason: str) -> Transition:
         """Every transition passes here: a new generation, and counts from 0 (CB-17, CB-18)."""
         source, self.state = self.state, state
         self.generation += 1
-        self._probes.clear()
-        self._counts_probes = state is CircuitState.HALF_OPEN or (
-            state is CircuitState.OPEN and source is CircuitState.HALF_OPEN
-        )
-        if state is CircuitState.OPEN:
+        self._untimed = Permit(self.generation, 0)
+        self._probes = [] if state is _HALF_OPEN else _NO_PROBES
+        self._counts_probes = state is _HALF_OPEN or (state is _OPEN and source is _HALF_OPEN)
+        if state is _OPEN:
             self._opened_at = now
-            self._timeout = int(self._next_timeout_ms) * NS_PER_MS if self._backoff else self._reset_timeout
+            self.due = now + (int(self._next_timeout_ms) * NS_PER_MS if self._backoff else self._reset_timeout)
             if self._backoff:
                 factor, maximum = self._backoff
                 self._next_timeout_ms = min(self._next_timeout_ms * factor, maximum / NS_PER_MS)
         else:
             self.counter.clear()
             self._probe_failures = self._probe_successes = 0
-            if state is CircuitState.CLOSED:
-                self._next_timeout_ms = self._reset_timeout / NS_PER_MS
+            if state is _CLOSED:
+                self._next_timeout_ms = self._first_timeout_ms()
         return Transition(source, state, self.generation, reason)
 
 
@@ -296,7 +325,7 @@ class CircuitBreaker(Policy):
         threshold = integer(f"{path}.half_open_success_threshold", half_open_success_threshold, 1)
         probes = threshold if half_open_max_concurrent is None else half_open_max_concurrent
         self._circuit = Circuit(
-            counter=build_counter(path, window or Window(), failure_threshold, slow_call, self._clock.now()),
+            counter=build_counter(path, window or Window(), failure_threshold, slow_call, self._now()),
             reset_timeout=reset,
             success_threshold=threshold,
             max_probes=integer(f"{path}.half_open_max_concurrent", probes, 1),
@@ -308,6 +337,13 @@ class CircuitBreaker(Policy):
         self._is_failure = is_failure
         self._ignore = ignore
         self._lock = threading.Lock()
+        # The fast path of ``execute`` and ``call``: the permit of a call that needs no decision. None: each needs one.
+        self._standing: Permit | None = None
+        # Until when a call is refused without a decision; 0: none is.
+        self._refuses_until = 0
+        # What went by these: part of the totals.
+        self._quick_admissions = self._quick_successes = self._quick_rejections = 0
+        self._look()
 
     @property
     def state(self) -> CircuitState:
@@ -317,11 +353,10 @@ class CircuitBreaker(Policy):
     def stats(self) -> CircuitBreakerStats:
         """A consistent picture of the counts (CB-22, CB-23)."""
         with self._lock:
-            circuit, now = self._circuit, self._clock.now()
+            circuit, now = self._circuit, self._now()
             failures, successes = circuit.counts(now)
             retry_after = circuit.retry_after(now)
-            totals = circuit.totals
-            ended = totals.successes + totals.failures + totals.ignored + totals.cancelled + totals.rejected
+            rejected = circuit.rejected + self._quick_rejections
             return CircuitBreakerStats(
                 state=circuit.state,
                 failure_count=failures,
@@ -329,57 +364,137 @@ class CircuitBreaker(Policy):
                 running_probes=circuit.running_probes(now),
                 generation=circuit.generation,
                 retry_after=None if retry_after is None else retry_after / NS_PER_S,
-                calls=ended + totals.running,
-                successes=totals.successes,
-                failures=totals.failures,
-                ignored=totals.ignored,
-                cancelled=totals.cancelled,
-                rejected=totals.rejected,
-                slow=totals.slow,
+                calls=circuit.admitted + self._quick_admissions + rejected,
+                successes=circuit.successes + self._quick_successes,
+                failures=circuit.failures,
+                ignored=circuit.ignored,
+                cancelled=circuit.cancelled,
+                rejected=rejected,
+                slow=circuit.slow,
             )
 
     def force_open(self) -> None:
         """Rejects every call until ``reset`` or ``disable`` (CB-19)."""
-        self._force(CircuitState.FORCED_OPEN, "forced_open")
+        self._force(_FORCED_OPEN, "forced_open")
 
     def disable(self) -> None:
         """Admits every call and counts only totals, until ``reset`` or ``force_open`` (CB-20)."""
-        self._force(CircuitState.DISABLED, "disabled")
+        self._force(_DISABLED, "disabled")
 
     def reset(self) -> None:
         """Closes the circuit, with every count at 0 (CB-21)."""
-        self._force(CircuitState.CLOSED, "reset")
+        self._force(_CLOSED, "reset")
 
     def guard(self) -> Guard:
         """A block of code under the breaker: ``with breaker.guard():`` or ``async with breaker.guard():``."""
         return _CircuitGuard(self)
 
-    async def _run(self, operation: AsyncOperation[T], key: Key) -> T:
-        permit = self._admit()
+    def add_listener(self, listener: Listener) -> Callable[[], None]:
+        remove = super().add_listener(listener)
+
+        def remove_and_look() -> None:
+            remove()
+            with self._lock:
+                self._look()
+
+        with self._lock:
+            self._look()
+        return remove_and_look
+
+    # The fast path of both faces: while a success changes nothing but totals and nobody listens, a call takes no lock, reads
+    # no clock and asks nobody. It relies on one thing, that the interpreter does not change threads within `n += 1`;
+    # where that is not so, ``_look`` never opens it. It is ``admit`` and ``returned``, written out.
+
+    async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
+        permit = self._standing
+        if permit is None:
+            left = self._refuse()
+            if left:
+                raise CircuitOpenError(self.name, None, left)
+            permit = self._decide()
+        else:
+            self._quick_admissions += 1
         try:
             result = await operation()
         except BaseException as error:
-            self._raised(permit, error)
+            self.raised(permit, error)
             raise
-        self._returned(permit, result)
+        if permit is self._standing:
+            self._quick_successes += 1
+        else:
+            self._judge(permit, result)
         return result
 
-    def _run_sync(self, operation: Operation[T], key: Key) -> T:
-        permit = self._admit()
+    def call(self, operation: Operation[T], key: Key = None) -> T:
+        permit = self._standing
+        if permit is None:
+            left = self._refuse()
+            if left:
+                raise CircuitOpenError(self.name, None, left)
+            permit = self._decide()
+        else:
+            self._quick_admissions += 1
         try:
             result = operation()
         except BaseException as error:
-            self._raised(permit, error)
+            self.raised(permit, error)
             raise
-        self._returned(permit, result)
+        if permit is self._standing:
+            self._quick_successes += 1
+        else:
+            self._judge(permit, result)
         return result
 
-    def _admit(self) -> Permit:
+    def admit(self) -> Permit:
+        """Lets a call through, which must end with ``returned`` or ``raised``; or raises CircuitOpenError."""
+        permit = self._standing
+        if permit is None:
+            left = self._refuse()
+            if left:
+                raise CircuitOpenError(self.name, None, left)
+            permit = self._decide()
+        else:
+            self._quick_admissions += 1
+        return permit
+
+    def returned(self, permit: Permit, result: object) -> None:
+        """An admitted call has returned."""
+        if permit is self._standing:
+            self._quick_successes += 1
+        else:
+            self._judge(permit, result)
+
+    def _look(self) -> None:
+        """Opens or closes the fast paths; under the lock, whenever an outcome was recorded or a listener came or went."""
+        quick = SWITCHES_AT_CALLS and not self._listeners.all
+        plain = quick and self._is_failure is None and self._ignore is None
+        self._standing = self._circuit.standing() if plain else None
+        self._refuses_until = self._circuit.due if quick and self._circuit.state is _OPEN else 0
+
+    def _refuse(self) -> float:
+        """The fast path of a rejection, which changes nothing but a total either: seconds left of OPEN. 0: to be decided.
+
+        Raising is left to the caller: each frame that an error passes costs as much as this.
+        """
+        until = self._refuses_until
+        if until:
+            now = self._now
+            left = until - now()
+            if left > 0:
+                self._quick_rejections += 1
+                return left / NS_PER_S
+        return 0
+
+    def _decide(self) -> Permit:
         with self._lock:
-            circuit, now = self._circuit, self._clock.now()
+            circuit, now = self._circuit, self._now()
             permit, transition = circuit.admit(now)
+            if transition is not None:
+                self._look()
+            if permit is not None and not self._listeners.all:
+                return permit
             state, generation, retry_after = circuit.state, circuit.generation, circuit.retry_after(now)
-        if self._listeners:
+        if self._listeners.all:
             self._changed(transition)
             if permit is None:
                 left = None if retry_after is None else retry_after / NS_PER_S
@@ -391,11 +506,10 @@ class CircuitBreaker(Policy):
         if permit is not None:
             return permit
         if retry_after is not None:
-            reason = f"retry after {milliseconds_up(retry_after)} ms"
-            raise CircuitOpenError(self.name, reason, retry_after / NS_PER_S)
-        raise CircuitOpenError(self.name, "probing" if state is CircuitState.HALF_OPEN else "forced open")
+            raise CircuitOpenError(self.name, None, retry_after / NS_PER_S)
+        raise CircuitOpenError(self.name, "probing" if state is _HALF_OPEN else "forced open", None)
 
-    def _returned(self, permit: Permit, result: object) -> None:
+    def _judge(self, permit: Permit, result: object) -> None:
         try:
             if self._ignore is not None and self._ignore(None, result):
                 self._ignored(permit, None)
@@ -406,11 +520,12 @@ class CircuitBreaker(Policy):
             raise
         self._record(permit, failed, None)
 
-    def _raised(self, permit: Permit, error: BaseException) -> None:
+    def raised(self, permit: Permit, error: BaseException) -> None:
+        """An admitted call has raised."""
         if not isinstance(error, Exception) or isinstance(error, CallCancelledError):
             with self._lock:
                 self._circuit.ignore(permit, cancelled=True)
-            if self._listeners:
+            if self._listeners.all:
                 self._listeners.emit(Event("call_cancelled", self.name, generation=permit.generation))
             return
         try:
@@ -426,14 +541,15 @@ class CircuitBreaker(Policy):
     def _ignored(self, permit: Permit, error: BaseException | None) -> None:
         with self._lock:
             self._circuit.ignore(permit, cancelled=False)
-        if self._listeners:
+        if self._listeners.all:
             self._listeners.emit(Event("call_ignored", self.name, generation=permit.generation, error=error))
 
     def _record(self, permit: Permit, failed: bool, error: BaseException | None) -> None:
         with self._lock:
-            now = self._clock.now()
+            now = self._now()
             transition = self._circuit.fail(permit, now) if failed else self._circuit.succeed(permit, now)
-        if self._listeners:
+            self._look()
+        if self._listeners.all:
             kind: EventType = "call_failed" if failed else "call_succeeded"
             shown = error if failed else None
             self._listeners.emit(Event(kind, self.name, generation=permit.generation, error=shown))
@@ -441,11 +557,12 @@ class CircuitBreaker(Policy):
 
     def _force(self, state: CircuitState, reason: str) -> None:
         with self._lock:
-            transition = self._circuit.force(state, self._clock.now(), reason)
+            transition = self._circuit.force(state, self._now(), reason)
+            self._look()
         self._changed(transition)
 
     def _changed(self, transition: Transition | None) -> None:
-        if transition is not None and self._listeners:
+        if transition is not None and self._listeners.all:
             self._listeners.emit(
                 Event(
                     "circuit_state_changed",
@@ -464,7 +581,7 @@ class _CircuitGuard(Guard):
         self._permit: Permit | None = None
 
     def __enter__(self) -> Self:
-        self._permit = self._breaker._admit()
+        self._permit = self._breaker.admit()
         return self
 
     def __exit__(
@@ -474,9 +591,9 @@ class _CircuitGuard(Guard):
         if permit is None:
             raise RuntimeError("this guard has not been entered, or has been left already")
         if error is None:
-            self._breaker._returned(permit, None)
+            self._breaker.returned(permit, None)
         else:
-            self._breaker._raised(permit, error)
+            self._breaker.raised(permit, error)
 
 
 def _backoff(path: str, backoff: ResetTimeoutBackoff, reset_timeout: int) -> tuple[float, int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from skidbladnir.bulkhead import Bulkhead
@@ -19,27 +19,27 @@ class Composition(Layer):
     def __init__(self, policies: tuple[Policy, ...]) -> None:
         self.policies = policies
         # A bulkhead keeps the slots of abandoned operations only where a timeout inside may abandon any (BH-7).
-        innermost_first = list(reversed(policies))
-        self._async_layers: list[Callable[..., Coroutine[Any, Any, Any]]] = []
-        self._sync_layers: list[Callable[..., Any]] = []
+        async_layers: list[Callable[..., Coroutine[Any, Any, Any]]] = []
+        sync_layers: list[Callable[..., Any]] = []
         abandons = abandons_sync = False
-        for policy in innermost_first:
+        for policy in reversed(policies):
             if isinstance(policy, Timeout):
                 abandons |= policy.mode == "abandon"
                 abandons_sync |= policy.mode != "cancel"
             bulkhead = policy if isinstance(policy, Bulkhead) else None
-            self._async_layers.append(bulkhead.run_holding if bulkhead and abandons else policy._run)
-            self._sync_layers.append(bulkhead.run_holding_sync if bulkhead and abandons_sync else policy._run_sync)
+            async_layers.append(bulkhead.execute_holding if bulkhead and abandons else policy.execute)
+            sync_layers.append(bulkhead.call_holding if bulkhead and abandons_sync else policy.call)
+        *self._inner, self._outermost = async_layers
+        self._sync_layers = sync_layers
 
-    def _run(self, operation: AsyncOperation[T], key: Key) -> Coroutine[Any, Any, T]:
-        *inner, outermost = self._async_layers
-        for layer in inner:
-            operation = functools.partial(layer, operation, key)
-        return outermost(operation, key)
+    def execute(self, operation: AsyncOperation[T], key: Key = None) -> Coroutine[Any, Any, T]:
+        for layer in self._inner:
+            operation = partial(layer, operation, key)
+        return self._outermost(operation, key)
 
-    def _run_sync(self, operation: Operation[T], key: Key) -> T:
+    def call(self, operation: Operation[T], key: Key = None) -> T:
         for layer in self._sync_layers:
-            operation = functools.partial(layer, operation, key)
+            operation = partial(layer, operation, key)
         return operation()
 
     def add_listener(self, listener: Listener) -> Callable[[], None]:

@@ -63,37 +63,40 @@ Listener = Callable[[Event], None]
 _log = logging.getLogger("skidbladnir")
 
 
-class Listeners:
-    """An ordered list of listeners; falsy while empty, so that no event is built when nobody listens (GN-13)."""
+# One for all: listeners come and go rarely.
+_lock = threading.Lock()
 
-    __slots__ = ("_all", "_lock")
+
+class Listeners:
+    """An ordered list of listeners. While ``all`` is empty no event is to be built (GN-13)."""
+
+    __slots__ = ("all",)
 
     def __init__(self) -> None:
         # Replaced whole, so that emitting needs no lock.
-        self._all: tuple[Listener, ...] = ()
-        self._lock = threading.Lock()
-
-    def __bool__(self) -> bool:
-        return bool(self._all)
+        self.all: tuple[Listener, ...] = ()
 
     def add(self, listener: Listener) -> Callable[[], None]:
         """Adds a listener; returns what removes it again, once."""
         added = [listener]
-        with self._lock:
-            self._all = (*self._all, listener)
+        with _lock:
+            self.all = (*self.all, listener)
 
         def remove() -> None:
-            with self._lock:
+            with _lock:
                 if added:
-                    at = self._all.index(added.pop())
-                    self._all = self._all[:at] + self._all[at + 1 :]
+                    at = self.all.index(added.pop())
+                    self.all = self.all[:at] + self.all[at + 1 :]
 
         return remove
 
     def emit(self, event: Event) -> None:
         """Calls every listener. One that raises is logged, and changes nothing."""
-        for listener in self._all:
+        for listener in self.all:
             try:
                 listener(event)
             except Exception:
                 _log.exception("a listener failed on %s of %s", event.type, event.policy)
+
+NOBODY = Listeners()
+"""Shared by all whom nobody listens to. Nobody is added to it."""

@@ -38,10 +38,10 @@ class Fallback(Policy):
         self._handler = handler
         self._when = when
 
-    def _run(self, operation: AsyncOperation[T], key: Key) -> Coroutine[Any, Any, T]:
+    def execute(self, operation: AsyncOperation[T], key: Key = None) -> Coroutine[Any, Any, T]:
         return self.run_with(self._handler, operation)
 
-    def _run_sync(self, operation: Operation[T], key: Key) -> T:
+    def call(self, operation: Operation[T], key: Key = None) -> T:
         return self.run_with_sync(self._handler, operation)
 
     async def run_with(self, handler: Handler, operation: AsyncOperation[T]) -> T:
@@ -75,7 +75,7 @@ class Fallback(Policy):
         """Raises the error again when it is not for the handler."""
         if isinstance(error, CallCancelledError) or (self._when is not None and not self._when(error)):
             raise error
-        if self._listeners:
+        if self._listeners.all:
             self._listeners.emit(Event("fallback_used", self.name, error=error))
 
 

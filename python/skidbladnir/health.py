@@ -247,7 +247,7 @@ class ServiceHealthMonitor:
             before = self._health[provider]
             elapsed = min(self._clock.now() - began, self._timeout_ns)
             after = self._health[provider] = self._thresholds.assess(before, healthy, elapsed, state)
-        if before.status is not after.status and self._listeners:
+        if before.status is not after.status and self._listeners.all:
             self._listeners.emit(
                 Event(
                     "health_changed", "health", provider=provider, from_state=before.status, to_state=after.status

@@ -53,7 +53,8 @@ def chain(error: BaseException) -> Iterator[BaseException]:
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         yield current
-        current = current.__cause__ or current.__context__
+        # An error that was raised "from None" has no cause.
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
 
 
 def os_code(error: BaseException) -> str | None:
@@ -83,6 +84,8 @@ def http_status(error: BaseException) -> int | None:
 def retry_after_hint(error: BaseException) -> float | None:
     """Seconds an error asks to wait: its attribute ``retry_after``."""
     hint = getattr(error, "retry_after", None)
+    if hint is None:
+        return None
     if isinstance(hint, (int, float)) and not isinstance(hint, bool) and hint >= 0:
         return float(hint)
     return None

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
+import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -12,7 +15,7 @@ from typing import Any, ClassVar, ParamSpec, Self, TypeVar, cast
 
 from skidbladnir.clock import SYSTEM_CLOCK, Clock
 from skidbladnir.errors import ConfigurationError
-from skidbladnir.events import Listener, Listeners
+from skidbladnir.events import NOBODY, Listener, Listeners
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -22,31 +25,31 @@ Operation = Callable[[], T]
 Key = Hashable | None
 
 
+# Whether `n += 1` needs no lock: an interpreter with a GIL, as CPython has it, changes threads only at calls and jumps back.
+SWITCHES_AT_CALLS = sys.implementation.name == "cpython" and bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
 class Layer(ABC):
-    """Anything a call can go through: a policy or a composition of several. Async by ``execute``, sync by ``call``."""
+    """Anything a call can go through: a policy or a composition of several. Async by ``execute``, sync by ``call``.
 
-    @abstractmethod
-    def _run(self, operation: AsyncOperation[T], key: Key) -> Coroutine[Any, Any, T]:
-        """The async face."""
-
-    @abstractmethod
-    def _run_sync(self, operation: Operation[T], key: Key) -> T:
-        """The sync face."""
+    Each implements the two itself: a method in between would cost more than most policies do. ``key`` is to be given by
+    its name; the signatures do not insist, since CPython is slow to call functions with keyword-only parameters.
+    """
 
     @abstractmethod
     def add_listener(self, listener: Listener) -> Callable[[], None]:
         """Adds a listener for every event from here on (EV-4); returns what removes it again."""
 
-    def execute(self, operation: AsyncOperation[T], *, key: Key = None) -> Coroutine[Any, Any, T]:
+    @abstractmethod
+    def execute(self, operation: AsyncOperation[T], key: Key = None) -> Coroutine[Any, Any, T]:
         """Runs an async operation, a function without arguments, under this policy.
 
         ``key`` is for a cache: None passes it by. Raises what the operation raises, unchanged, and this package's errors.
         """
-        return self._run(operation, key)
 
-    def call(self, operation: Operation[T], *, key: Key = None) -> T:
+    @abstractmethod
+    def call(self, operation: Operation[T], key: Key = None) -> T:
         """As ``execute``, for a function that is not async."""
-        return self._run_sync(operation, key)
 
     def wrap(self, function: Callable[P, T], *, key: Callable[P, Hashable] | None = None) -> Callable[P, T]:
         """The function, async or not, under this policy. ``key`` makes a cache's key from the arguments."""
@@ -56,20 +59,23 @@ class Layer(ABC):
             @functools.wraps(function)
             async def execute(*args: P.args, **kwargs: P.kwargs) -> Any:
                 at = None if key is None else key(*args, **kwargs)
-                return await self._run(functools.partial(operation, *args, **kwargs), at)
+                return await self.execute(functools.partial(operation, *args, **kwargs), key=at)
 
             return cast("Callable[P, T]", execute)
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
             at = None if key is None else key(*args, **kwargs)
-            return self._run_sync(functools.partial(function, *args, **kwargs), at)
+            return self.call(functools.partial(function, *args, **kwargs), key=at)
 
         return call
 
     def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
         """Decorates a function, async or not. A cache needs ``wrap`` with a ``key``."""
         return self.wrap(function)
+
+
+_first_listener = threading.Lock()
 
 
 class Policy(Layer):
@@ -82,11 +88,16 @@ class Policy(Layer):
             raise ConfigurationError("type", f"{self.pattern}.name", name, "a string")
         self.name = self.pattern if name is None else name
         self._clock = SYSTEM_CLOCK if clock is None else clock
-        self._listeners = Listeners()
+        # The system's clock is read directly: its method would cost as much again.
+        self._now: Callable[[], int] = time.monotonic_ns if type(self._clock) is Clock else self._clock.now
+        self._listeners = NOBODY
         for listener in listeners:
-            self._listeners.add(listener)
+            Policy.add_listener(self, listener)
 
     def add_listener(self, listener: Listener) -> Callable[[], None]:
+        with _first_listener:
+            if self._listeners is NOBODY:
+                self._listeners = Listeners()
         return self._listeners.add(listener)
 
 

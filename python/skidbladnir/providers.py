@@ -259,8 +259,8 @@ class _Resolver:
             if target in self._providers and target != current:
                 if target in seen:
                     if target == name:
-                        others = ", ".join(self._providers)
-                        self._report("cyclic_extend", f"{layers[0][0]}.extend", provider_extends(layers), others)
+                        chain = provider_extends(layers)
+                        self._report("cyclic_extend", f"{layers[0][0]}.extend", chain, "no way back to itself")
                     return None
                 current = target
             elif target in self._presets:

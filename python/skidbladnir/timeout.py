@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, Literal, cast
 
 from skidbladnir.bulkhead import Hold, current_hold
@@ -23,6 +23,79 @@ MODES: tuple[TimeoutMode, ...] = ("cancel", "abandon")
 # a number, inside greater than outside, and those whose deadline has passed are noted here until they have ended.
 _numbers = itertools.count()
 _fired: dict[asyncio.Task[Any], list[int]] = {}
+
+
+Timed = tuple["_Watch", int, asyncio.Task[Any], int, int]
+"""A call that is timed: who watches it, its number, its task, how often that had been cancelled before, and the deadline."""
+
+
+class _Watch:
+    """The calls under one policy in one event loop, and the one timer that serves them all.
+
+    Calls under one policy share one duration: they come due in the order in which they began. The timer is armed, and
+    disarmed, between steps of the loop: calls that begin and end within a step have none.
+    """
+
+    __slots__ = ("_looks", "_now", "awake", "calls", "loop", "timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], int]) -> None:
+        self.loop = loop
+        self._now = now
+        # By their numbers, the first first.
+        self.calls: dict[int, Timed] = {}
+        self.timer: asyncio.TimerHandle | None = None
+        self._looks = False
+        self.awake = False
+        """Whether the timer is armed, or is about to be looked after."""
+
+    def look_soon(self) -> None:
+        """Looks after the timer in the next step of the loop."""
+        if not self._looks:
+            self._looks = self.awake = True
+            self.loop.call_soon(self._look)
+
+    def left(self) -> None:
+        """A call has ended, maybe without its loop."""
+        if not self.calls:
+            self._disarm()
+
+    def _look(self) -> None:
+        self._looks = False
+        if not self.calls:
+            self._disarm()
+        elif self.timer is None:
+            self._arm()
+
+    def _arm(self) -> None:
+        number, (*_, deadline) = next(iter(self.calls.items()))
+        self.timer = self.loop.call_later(max(0, deadline - self._now()) / NS_PER_S, self._expire, number)
+
+    def _disarm(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        self.awake = self._looks
+
+    def _expire(self, armed_for: int) -> None:
+        """Tells the operations to end whose deadline has come: that for which the timer was armed, by the loop's clock."""
+        self.timer = None
+        now = self._now()
+        due: list[int] = []
+        for number, (*_, deadline) in self.calls.items():
+            if number != armed_for and deadline > now:
+                break
+            due.append(number)
+        for number in due:
+            _, _, task, cancels_before, _ = self.calls.pop(number)
+            by_timeouts_inside = sum(each > number for each in _fired.get(task, ()))
+            # A caller that has given up first gets what the operation makes of that (TO-6).
+            if task.cancelling() - by_timeouts_inside == cancels_before:
+                _fired.setdefault(task, []).append(number)
+                task.cancel()
+        if self.calls:
+            self._arm()
+        else:
+            self.awake = self._looks
 
 
 class Timeout(Policy):
@@ -57,6 +130,8 @@ class Timeout(Policy):
         self._mode: TimeoutMode | None = mode
         if mode is not None:
             word("timeout.mode", mode, MODES)
+        # That of the loop which called last.
+        self._watch: _Watch | None = None
         # Abandoned tasks: asyncio itself refers to tasks only weakly.
         self._abandoned: set[asyncio.Task[Any]] = set()
 
@@ -65,58 +140,69 @@ class Timeout(Policy):
         """As given."""
         return self._mode
 
-    def _run(self, operation: AsyncOperation[T], key: Key) -> Coroutine[Any, Any, T]:
-        return self._run_abandoning(operation) if self._mode == "abandon" else self._run_cancelling(operation)
-
-    def _run_sync(self, operation: Operation[T], key: Key) -> T:
-        return self._call_cancelling(operation) if self._mode == "cancel" else self._call_abandoning(operation)
-
-    async def _run_cancelling(self, operation: AsyncOperation[T]) -> T:
-        task = cast("asyncio.Task[object]", asyncio.current_task())
-        cancels_before = task.cancelling()
-        number = next(_numbers)
-        fired = False
-
-        def at_deadline() -> None:
-            nonlocal fired
-            by_timeouts_inside = sum(each > number for each in _fired.get(task, ()))
-            # A caller that has given up first gets what the operation makes of that (TO-6).
-            if task.cancelling() - by_timeouts_inside == cancels_before:
-                fired = True
-                _fired.setdefault(task, []).append(number)
-                task.cancel()
-
-        deadline = self._clock.now() + self._timeout
-        timer = asyncio.get_running_loop().call_later(self._timeout / NS_PER_S, at_deadline)
-        error: BaseException | None = None
-        result: T | None = None
+    async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
+        if self._mode == "abandon":
+            return await self._run_abandoning(operation)
+        timed = self.begin()
+        error: BaseException | None
         try:
             result = await operation()
         except BaseException as raised:
-            error = raised
-        timer.cancel()
+            error = self.end(timed, raised) or raised
+        else:
+            error = self.end(timed, None)
+            if error is None:
+                return result
+        try:
+            raise error
+        finally:
+            del error  # its traceback refers to this frame
+
+    def begin(self) -> Timed:
+        """The running task begins an operation. It must call ``end``."""
+        loop = asyncio.get_running_loop()
+        watch = self._watch
+        if watch is None or watch.loop is not loop:
+            watch = self._watch = _Watch(loop, self._now)
+        task = cast("asyncio.Task[object]", asyncio.current_task(loop))
+        number = next(_numbers)
+        now = self._now
+        timed = watch.calls[number] = watch, number, task, task.cancelling(), now() + self._timeout
+        if not watch.awake:
+            watch.look_soon()
+        return timed
+
+    def end(self, timed: Timed, error: BaseException | None) -> CallTimeoutError | None:
+        """The operation has ended, by an error or not. Returns what the call is answered with instead, if it is."""
+        watch, number, task, cancels_before, deadline = timed
+        now = self._now
+        # The fast path: in time, and nobody was told to end.
+        if watch.calls.pop(number, None) is not None and error is None and now() < deadline:
+            if watch.timer is not None and not watch.calls:
+                watch.look_soon()
+            return None
+        watch.left()
+        fired = number in _fired.get(task, ())
         cancelled_by_caller = task.cancelling() > cancels_before + fired
         if fired:
             task.uncancel()
             _fired[task].remove(number)
             if not _fired[task]:
                 del _fired[task]
-        # A loop that was blocked may not have run the timer.
-        late = fired or (not cancelled_by_caller and self._clock.now() >= deadline)
         if isinstance(error, asyncio.CancelledError):
-            if fired and not cancelled_by_caller:
-                raise self._timed_out()
-            raise error
-        if late:
+            return self._timed_out() if fired and not cancelled_by_caller else None
+        # A loop that was blocked may not have run the timer.
+        if fired or (not cancelled_by_caller and now() >= deadline):
             timed_out = self._timed_out()
             self._late(error)
-            raise timed_out
-        if error is not None:
-            raise error
-        return cast("T", result)
+            return timed_out
+        return None
+
+    def call(self, operation: Operation[T], key: Key = None) -> T:
+        return self._call_cancelling(operation) if self._mode == "cancel" else self._call_abandoning(operation)
 
     async def _run_abandoning(self, operation: AsyncOperation[T]) -> T:
-        deadline = self._clock.now() + self._timeout
+        deadline = self._now() + self._timeout
         task = asyncio.get_running_loop().create_task(_coroutine(operation))
         try:
             await asyncio.wait((task,), timeout=self._timeout / NS_PER_S)
@@ -127,7 +213,7 @@ class Timeout(Policy):
             error = self._timed_out()
             self._abandon(task)
             raise error
-        if self._clock.now() < deadline or task.cancelled():
+        if self._now() < deadline or task.cancelled():
             return task.result()
         error = self._timed_out()
         self._late(task.exception())
@@ -139,7 +225,7 @@ class Timeout(Policy):
             hold.add()
         self._abandoned.add(task)
         task.add_done_callback(lambda task: self._abandoned_ended(task, hold))
-        if self._listeners:
+        if self._listeners.all:
             self._listeners.emit(Event("call_abandoned", self.name))
         task.cancel()
 
@@ -152,7 +238,7 @@ class Timeout(Policy):
 
     def _call_cancelling(self, operation: Operation[T]) -> T:
         outer = cancellation()
-        deadline = self._clock.now() + self._timeout
+        deadline = self._now() + self._timeout
         signal = CancelSignal(self._clock, deadline, outer)
         try:
             result = run_with_signal(signal, operation)
@@ -174,13 +260,13 @@ class Timeout(Policy):
 
     def _is_late(self, deadline: int, outer: CancelSignal | None) -> bool:
         """Whether our deadline has passed, and nobody outside gave up before it."""
-        if self._clock.now() < deadline:
+        if self._now() < deadline:
             return False
         return outer is None or not outer.cancelled or (outer.deadline is not None and outer.deadline > deadline)
 
     def _call_abandoning(self, operation: Operation[T]) -> T:
         outer = cancellation()
-        deadline = self._clock.now() + self._timeout
+        deadline = self._now() + self._timeout
         work = _Work(self._clock, operation, CancelSignal(self._clock, deadline, outer))
         self._clock.start_thread(work.run, f"skidbladnir-{self.name}")
         park(self._clock, work.waiter, deadline)
@@ -189,7 +275,7 @@ class Timeout(Policy):
             return self._result_in_time(work, deadline, outer)
         try:
             error = self._timed_out() if self._is_late(deadline, outer) else CallCancelledError(self.name)
-            if self._listeners:
+            if self._listeners.all:
                 self._listeners.emit(Event("call_abandoned", self.name))
         finally:
             work.signal.cancel()
@@ -215,12 +301,12 @@ class Timeout(Policy):
             hold.end()
 
     def _timed_out(self) -> CallTimeoutError:
-        if self._listeners:
+        if self._listeners.all:
             self._listeners.emit(Event("timed_out", self.name, timeout=self._timeout / NS_PER_S))
         return CallTimeoutError(self.name, self._timeout // NS_PER_MS)
 
     def _late(self, error: BaseException | None) -> None:
-        if self._listeners:
+        if self._listeners.all:
             outcome = "success" if error is None else "failure"
             self._listeners.emit(Event("late_outcome", self.name, outcome=outcome, error=error))
 

@@ -52,6 +52,9 @@ class SlowCall:
 class Counter(Protocol):
     """The counts of one generation of a closed circuit."""
 
+    skips_success: bool
+    """Whether a success would change nothing now, so that it need not be recorded."""
+
     def record(self, now: int, failed: bool, slow: bool) -> str | None:
         """Counts one outcome; returns the reason to open, if this is one."""
         ...
@@ -68,9 +71,10 @@ class Counter(Protocol):
 class ThresholdCounter:
     """CB-1, and CB-2 where ``cumulative``."""
 
-    __slots__ = ("_cumulative", "_failures", "_threshold")
+    __slots__ = ("_cumulative", "_failures", "_threshold", "skips_success")
 
     def __init__(self, threshold: int, *, cumulative: bool) -> None:
+        self.skips_success = True
         self._threshold = threshold
         self._cumulative = cumulative
         self._failures = 0
@@ -78,10 +82,11 @@ class ThresholdCounter:
     def record(self, now: int, failed: bool, slow: bool) -> str | None:
         if failed:
             self._failures += 1
+            self.skips_success = self._cumulative
             if self._failures >= self._threshold:
                 return "failure_threshold"
         elif not self._cumulative:
-            self._failures = 0
+            self.clear()
         return None
 
     def counts(self, now: int) -> tuple[int, int]:
@@ -89,6 +94,7 @@ class ThresholdCounter:
 
     def clear(self) -> None:
         self._failures = 0
+        self.skips_success = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +118,22 @@ class Limits:
 class CountCounter:
     """CB-3: the last ``size`` outcomes."""
 
-    __slots__ = ("_failures", "_limits", "_outcomes", "_slow")
+    __slots__ = ("_failures", "_limits", "_outcomes", "_slow", "skips_success")
 
     def __init__(self, size: int, limits: Limits) -> None:
+        self.skips_success = False
         self._limits = limits
-        self._outcomes: deque[tuple[bool, bool]] = deque(maxlen=size)
+        # Each 1 for a failure, and 2 more where it was slow: small numbers take no memory of their own.
+        self._outcomes: deque[int] = deque(maxlen=size)
         self._failures = 0
         self._slow = 0
 
     def record(self, now: int, failed: bool, slow: bool) -> str | None:
         if len(self._outcomes) == self._outcomes.maxlen:
-            old_failed, old_slow = self._outcomes[0]
-            self._failures -= old_failed
-            self._slow -= old_slow
-        self._outcomes.append((failed, slow))
+            oldest = self._outcomes[0]
+            self._failures -= oldest & 1
+            self._slow -= oldest >> 1
+        self._outcomes.append(failed + 2 * slow)
         self._failures += failed
         self._slow += slow
         return self._limits.reason(len(self._outcomes), self._failures, self._slow)
@@ -141,9 +149,10 @@ class CountCounter:
 class TimeCounter:
     """CB-4: a ring of buckets, each ``[calls, failures, slow]``; the sums are kept beside it."""
 
-    __slots__ = ("_buckets", "_current", "_limits", "_origin", "_sums", "_width")
+    __slots__ = ("_buckets", "_current", "_limits", "_origin", "_sums", "_width", "skips_success")
 
     def __init__(self, origin: int, duration: int, buckets: int, limits: Limits) -> None:
+        self.skips_success = False
         self._origin = origin
         self._width = max(1, duration // buckets)
         self._limits = limits

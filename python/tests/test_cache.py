@@ -155,7 +155,7 @@ class TestSharing:
         answers: list[str] = []
         next_one = threading.Thread(target=lambda: answers.append(cache.call(lambda: "fetched", key="key")))
         next_one.start()
-        while len(cache._store.flights["key"].joiners) < 2:
+        while len(cache._store.flights["key"].joiners or ()) < 2:
             pass
         go_on.set()
         for thread in (leader, next_one):

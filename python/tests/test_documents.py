@@ -22,7 +22,9 @@ def blocks(document: str, language: str) -> list[str]:
 
 def run(script: Path) -> str:
     ended = subprocess.run([sys.executable, "-X", "dev", script], capture_output=True, text=True, timeout=60, check=False)
-    assert (ended.returncode, ended.stderr) == (0, "")
+    # The development mode of asyncio also complains of a busy machine.
+    complaints = re.sub(r"^Executing .* took [0-9.]+ seconds\n", "", ended.stderr, flags=re.MULTILINE)
+    assert (ended.returncode, complaints) == (0, "")
     return ended.stdout
 
 
@@ -48,9 +50,9 @@ def test_outage_is_lived_through() -> None:
     """On real connections: resets and 503s match the preset's patterns as httpx reports them."""
     output = run(ROOT / "python" / "examples" / "outage.py")
     for expected in (
-        r"retry_scheduled attempt=2 delay=0\.01 HTTPStatusError: Server error '503 Service Unavailable'",
-        r"retry_scheduled attempt=1 delay=0\.005 (ReadError|RemoteProtocolError):",
-        r"timed_out timeout=0\.15",
+        r"retry_scheduled attempt=2 delay=0\.02 HTTPStatusError: Server error '503 Service Unavailable'",
+        r"retry_scheduled attempt=1 delay=0\.01 (ReadError|RemoteProtocolError):",
+        r"timed_out timeout=0\.3",
         r"circuit_state_changed from_state=CLOSED to_state=OPEN reason=failure_threshold",
         r"call_rejected .*\n.*fallback_used .*CircuitOpenError: Circuit breaker is open: zephyr, retry after",
         r"cache_hit key=front page",

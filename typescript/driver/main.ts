@@ -9,12 +9,17 @@ import { Server, ServerCredentials, type ServerDuplexStream, type ServiceDefinit
 import {
   DescribeRequestSchema,
   DescribeResponseSchema,
+  ReplayBatchesRequestSchema,
+  ReplayBatchesResponseSchema,
   ReplayRequestSchema,
   ReplayResponseSchema,
   type DescribeRequest,
   type DescribeResponse,
+  type ReplayBatchesRequest,
+  type ReplayBatchesResponse,
   type ReplayRequest,
   type ReplayResponse,
+  type Trace,
 } from './gen/test_driver_pb.js';
 import { replay } from './replay.js';
 import { Unsupported } from './script.js';
@@ -36,6 +41,7 @@ function method<I extends DescMessage, O extends DescMessage>(name: string, inpu
 const service: ServiceDefinition = {
   describe: method('Describe', DescribeRequestSchema, DescribeResponseSchema, false),
   replay: method('Replay', ReplayRequestSchema, ReplayResponseSchema, true),
+  replayBatches: method('ReplayBatches', ReplayBatchesRequestSchema, ReplayBatchesResponseSchema, true),
 };
 
 const description = create(DescribeResponseSchema, {
@@ -47,10 +53,10 @@ const description = create(DescribeResponseSchema, {
     ...['circuit_breaker', 'retry', 'bulkhead', 'timeout', 'cache', 'fallback'],
     ...['composition', 'facade', 'health', 'providers', 'cancel'],
   ],
+  batches: true,
 });
 
-async function answer(request: ReplayRequest): Promise<ReplayResponse> {
-  const { trace } = request;
+async function answer(trace: Trace | undefined): Promise<ReplayResponse> {
   const traceId = trace?.id ?? '';
   try {
     if (trace === undefined) throw new Unsupported('the request has no trace');
@@ -61,17 +67,13 @@ async function answer(request: ReplayRequest): Promise<ReplayResponse> {
   }
 }
 
-const server = new Server();
-server.addService(service, {
-  describe: (_call: { request: DescribeRequest }, done: (error: null, value: DescribeResponse) => void) => {
-    done(null, description);
-  },
-  replay: (stream: ServerDuplexStream<ReplayRequest, ReplayResponse>) => {
+/** Answers one request after the other, in order; what fails here is a fault of the driver, and ends it. */
+function answering<I, O>(work: (request: I) => Promise<O>): (stream: ServerDuplexStream<I, O>) => void {
+  return (stream) => {
     let last = Promise.resolve();
-    stream.on('data', (request: ReplayRequest) => {
-      // One trace after the other, in order; what fails here is a fault of the driver, and ends it.
+    stream.on('data', (request: I) => {
       last = last.then(async () => {
-        stream.write(await answer(request));
+        stream.write(await work(request));
       });
     });
     stream.on('end', () => {
@@ -79,7 +81,20 @@ server.addService(service, {
         stream.end();
       });
     });
+  };
+}
+
+const server = new Server();
+server.addService(service, {
+  describe: (_call: { request: DescribeRequest }, done: (error: null, value: DescribeResponse) => void) => {
+    done(null, description);
   },
+  replay: answering<ReplayRequest, ReplayResponse>(({ trace }) => answer(trace)),
+  replayBatches: answering<ReplayBatchesRequest, ReplayBatchesResponse>(async ({ traces }) => {
+    const responses: ReplayResponse[] = [];
+    for (const trace of traces) responses.push(await answer(trace));
+    return create(ReplayBatchesResponseSchema, { responses });
+  }),
 });
 server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
   if (error) throw error;

@@ -80,6 +80,7 @@ class Run {
   readonly stage = new Stage(new VirtualClock());
   readonly #records = new Map<string, Record>();
   readonly #policies: Policy[] = [];
+  readonly #watched: Watched[] = [];
   #events: Event[] = [];
   #target: Layer | undefined;
   #facade: ResilienceFacade<string | undefined> | undefined;
@@ -121,6 +122,14 @@ class Run {
       default:
         throw new Unsupported(`the kind of the subject is not known to this driver: ${String(kind?.case)}`);
     }
+    const facade = this.#facade;
+    for (const policy of this.#policies) {
+      const name = facade === undefined ? policy.name : `${facade.name}.${policy.pattern}`;
+      if (policy instanceof CircuitBreaker) this.#watched.push(new Watched(name, 'circuitBreaker', () => policy.stats()));
+      if (policy instanceof Bulkhead) this.#watched.push(new Watched(name, 'bulkhead', () => policy.stats()));
+      if (policy instanceof Cache) this.#watched.push(new Watched(name, 'cache', () => policy.stats()));
+    }
+    if (facade !== undefined) this.#watched.push(new Watched(facade.name, 'facade', () => facade.status()));
   }
 
   async perform({ action }: Step): Promise<void> {
@@ -197,22 +206,8 @@ class Run {
     const now = this.stage.clock.now();
     const seen = create(StepObservationSchema, { nowMs: BigInt(now), running: this.stage.running, events: this.#events });
     this.#events = [];
-    seen.calls = [...this.#records.values()].map((record) => record.observe(this.stage.made));
-    const prefix = this.#facade && `${this.#facade.name}.`;
-    for (const policy of this.#policies) {
-      const state = stateOf(policy);
-      if (state === undefined) continue;
-      seen.policies.push(create(PolicyStateSchema, { name: prefix ? prefix + policy.pattern : policy.name, state }));
-    }
-    if (this.#facade !== undefined) {
-      const { circuitState, concurrentExecutions, queueSize } = this.#facade.status();
-      const value = {
-        ...(circuitState !== undefined && { circuitState }),
-        ...(concurrentExecutions !== undefined && { concurrentExecutions: BigInt(concurrentExecutions) }),
-        ...(queueSize !== undefined && { queueSize: BigInt(queueSize) }),
-      };
-      seen.policies.push(create(PolicyStateSchema, { name: this.#facade.name, state: { case: 'facade', value } }));
-    }
+    for (const record of this.#records.values()) if (record.isNews()) seen.calls.push(record.observe(this.stage.made));
+    for (const watched of this.#watched) if (watched.isNews()) seen.policies.push(watched.observe());
     for (const [provider, health] of this.#monitor?.allHealth() ?? []) {
       const { status, circuitState, failureRate, responseTimeMs } = health;
       const fields = { provider, status, circuitState, failureRate, responseTimeMs: BigInt(Math.round(responseTimeMs)) };
@@ -229,17 +224,32 @@ class Run {
   }
 }
 
-function stateOf(policy: Policy): PolicyState['state'] | undefined {
-  // Whole numbers are 64 bits wide in the protocol.
-  const wide = (stats: object): object =>
-    Object.fromEntries(
-      Object.entries(stats).map(([name, value]) => [name, typeof value === 'number' ? BigInt(Math.ceil(value)) : (value as unknown)]),
-    );
-  let fields: unknown;
-  if (policy instanceof CircuitBreaker) fields = { case: 'circuitBreaker', value: wide(policy.stats()) };
-  if (policy instanceof Bulkhead) fields = { case: 'bulkhead', value: wide(policy.stats()) };
-  if (policy instanceof Cache) fields = { case: 'cache', value: wide(policy.stats()) };
-  return fields as PolicyState['state'] | undefined;
+/** Something that has statistics: a policy, or the facade. */
+class Watched {
+  #told: string | undefined;
+  #stats: object = {};
+
+  constructor(
+    readonly name: string,
+    readonly kind: 'circuitBreaker' | 'bulkhead' | 'cache' | 'facade',
+    readonly read: () => object,
+  ) {}
+
+  /** Whether they are not as they were when this was last asked. */
+  isNews(): boolean {
+    const before = this.#told;
+    this.#stats = this.read();
+    this.#told = Object.values(this.#stats).join();
+    return this.#told !== before;
+  }
+
+  observe(): PolicyState {
+    const present = Object.entries(this.#stats).filter(([, value]) => value !== undefined);
+    // Whole numbers are 64 bits wide in the protocol.
+    const fields = present.map(([name, value]) => [name, typeof value === 'number' ? BigInt(Math.ceil(value)) : (value as unknown)]);
+    const state = { case: this.kind, value: Object.fromEntries(fields) as object } as PolicyState['state'];
+    return create(PolicyStateSchema, { name: this.name, state });
+  }
 }
 
 function eventOf(event: ResilienceEvent, now: number): Event {

@@ -111,7 +111,16 @@ export class Record {
   readonly controller = new AbortController();
   ended: { at: number; value: unknown } | { at: number; error: unknown } | undefined;
 
+  #told = '';
+
   constructor(readonly id: string) {}
+
+  /** Whether there is something to see that was not there when this was last asked. */
+  isNews(): boolean {
+    const before = this.#told;
+    this.#told = `${this.starts.length} ${this.signals.length} ${this.ended?.at}`;
+    return this.#told !== before;
+  }
 
   observe(made: ReadonlySet<unknown>): CallObservation {
     const seen = create(CallObservationSchema, {

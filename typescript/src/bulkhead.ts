@@ -1,9 +1,11 @@
 /** Bulkhead: limits how many calls run at once, and how many may wait (BH). */
 
-import { Hold, HoldingCall, type Call, type Operation } from './call.js';
+import { HoldingCall, start, type Call, type Operation } from './call.js';
+import { Chain, type Link } from './chain.js';
+import type { TimerHandle } from './clock.js';
 import { BulkheadFullError, BulkheadWaitTimeoutError, CancelledError } from './errors.js';
 import { integer, known, optionalMicroseconds } from './options.js';
-import { POLICY_OPTIONS, Policy, type PolicyOptions } from './policy.js';
+import { POLICY_OPTIONS, Policy, refused, type PolicyOptions } from './policy.js';
 
 export interface BulkheadOptions extends PolicyOptions {
   /** At least 1; default 10. */
@@ -20,8 +22,14 @@ export interface BulkheadStats {
   readonly queueSize: number;
 }
 
-interface Waiting {
-  grant(): void;
+/** A call in the queue. */
+class Waiting implements Link<Waiting> {
+  before: Waiting | undefined;
+  after: Waiting | undefined;
+  timer: TimerHandle | undefined;
+  unsubscribe: (() => void) | undefined;
+
+  constructor(readonly grant: () => void) {}
 }
 
 /**
@@ -33,8 +41,19 @@ export class Bulkhead extends Policy {
   readonly #maxRunning: number;
   readonly #maxQueue: number;
   readonly #maxWait: number | undefined;
-  readonly #queue = new Set<Waiting>();
+  readonly #queue = new Chain<Waiting>();
   #running = 0;
+  /** Gives a slot back, to the head of the queue if there is one (BH-3). */
+  readonly #release = (): void => {
+    const head = this.#queue.first;
+    if (head === undefined) {
+      this.#running--;
+      return;
+    }
+    this.#leave(head);
+    this.listeners.emit({ type: 'bulkhead_handed_over', policy: this.name, queueSize: this.#queue.size });
+    head.grant();
+  };
 
   constructor(options: BulkheadOptions = {}) {
     super('bulkhead', options);
@@ -50,13 +69,9 @@ export class Bulkhead extends Policy {
   }
 
   /** @internal */
-  async run<T>(operation: Operation<T>, call: Call): Promise<T> {
-    await this.#acquire(call);
-    try {
-      return await operation(call);
-    } finally {
-      this.#release();
-    }
+  run<T>(operation: Operation<T>, call: Call): Promise<T> {
+    const slot = this.#acquire(call);
+    return slot === undefined ? this.#occupy(operation, call) : slot.then(() => this.#occupy(operation, call));
   }
 
   /**
@@ -64,19 +79,39 @@ export class Bulkhead extends Policy {
    *
    * @internal
    */
-  async runHolding<T>(operation: Operation<T>, call: Call): Promise<T> {
-    await this.#acquire(call);
-    const hold = new Hold(() => {
-      this.#release();
-    }, call.hold);
-    try {
-      return await operation(new HoldingCall(call, hold));
-    } finally {
-      hold.leave();
-    }
+  runHolding<T>(operation: Operation<T>, call: Call): Promise<T> {
+    const slot = this.#acquire(call);
+    return slot === undefined ? this.#hold(operation, call) : slot.then(() => this.#hold(operation, call));
   }
 
-  /** A promise only where the call has to wait. */
+  #occupy<T>(operation: Operation<T>, call: Call): Promise<T> {
+    return start(operation, call).then(
+      (value) => {
+        this.#release();
+        return value;
+      },
+      (error: unknown) => {
+        this.#release();
+        throw error;
+      },
+    );
+  }
+
+  #hold<T>(operation: Operation<T>, call: Call): Promise<T> {
+    const holding = new HoldingCall(call, this.#release);
+    return start(operation, holding).then(
+      (value) => {
+        holding.leave();
+        return value;
+      },
+      (error: unknown) => {
+        holding.leave();
+        throw error;
+      },
+    );
+  }
+
+  /** A promise only where the call has to wait, or is refused. */
   #acquire(call: Call): Promise<void> | undefined {
     if (this.#running < this.#maxRunning) {
       this.#running++;
@@ -84,49 +119,41 @@ export class Bulkhead extends Policy {
     }
     if (this.#queue.size >= this.#maxQueue) {
       this.#reject('full');
-      throw new BulkheadFullError(this.name, this.#maxRunning, this.#maxQueue);
+      return refused(new BulkheadFullError(this.name, this.#maxRunning, this.#maxQueue));
     }
-    if (this.#maxWait === 0) throw this.#waited();
-    return this.#wait(call);
+    if (this.#maxWait === 0) return refused(this.#waited());
+    return this.#wait(call).then(() => {
+      if (!call.aborted) return;
+      // Given up after the hand-over: the slot passes on (BH-5).
+      this.#release();
+      throw new CancelledError(this.name, call.reason);
+    });
   }
 
-  async #wait(call: Call): Promise<void> {
-    const end = await new Promise<'granted' | 'cancelled' | 'expired'>((resolve) => {
-      const leave = (how: 'cancelled' | 'expired') => () => {
-        if (this.#queue.delete(waiting)) finish(how);
-      };
-      const finish = (how: 'granted' | 'cancelled' | 'expired'): void => {
-        if (timer !== undefined) this.clock.clearTimeout(timer);
-        unsubscribe();
-        resolve(how);
-      };
-      const waiting: Waiting = {
-        grant: () => {
-          finish('granted');
-        },
-      };
-      this.#queue.add(waiting);
-      const timer = this.#maxWait === undefined ? undefined : this.clock.setTimeout(leave('expired'), this.#maxWait / 1000);
-      const unsubscribe = call.onAbort(leave('cancelled'));
+  #wait(call: Call): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const waiting = new Waiting(resolve);
+      this.#queue.append(waiting);
+      if (this.#maxWait !== undefined) {
+        waiting.timer = this.clock.setTimeout(() => {
+          if (this.#leave(waiting)) reject(this.#waited());
+        }, this.#maxWait / 1000);
+      }
+      if (call.abortable) {
+        waiting.unsubscribe = call.onAbort(() => {
+          if (this.#leave(waiting)) reject(new CancelledError(this.name, call.reason));
+        });
+      }
       this.listeners.emit({ type: 'bulkhead_queued', policy: this.name, queueSize: this.#queue.size });
     });
-    if (end === 'expired') throw this.#waited();
-    if (end === 'granted' && !call.aborted) return;
-    // Given up after the hand-over: the slot passes on (BH-5).
-    if (end === 'granted') this.#release();
-    throw new CancelledError(this.name, call.reason);
   }
 
-  /** Gives a slot back, to the head of the queue if there is one (BH-3). */
-  #release(): void {
-    const [head] = this.#queue;
-    if (head === undefined) {
-      this.#running--;
-      return;
-    }
-    this.#queue.delete(head);
-    this.listeners.emit({ type: 'bulkhead_handed_over', policy: this.name, queueSize: this.#queue.size });
-    head.grant();
+  /** Takes a call out of the queue; returns whether it was still there. */
+  #leave(waiting: Waiting): boolean {
+    if (!this.#queue.remove(waiting)) return false;
+    if (waiting.timer !== undefined) this.clock.clearTimeout(waiting.timer);
+    waiting.unsubscribe?.();
+    return true;
   }
 
   #waited(): BulkheadWaitTimeoutError {

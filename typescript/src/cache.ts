@@ -5,7 +5,8 @@
  * waiters and tells the listeners.
  */
 
-import { AbortableCall, Call, isCancellation, type Operation } from './call.js';
+import { AbortableCall, Call, isCancellation, start, type Operation } from './call.js';
+import { Chain, type Link } from './chain.js';
 import { microsecondsNow } from './clock.js';
 import { CancelledError } from './errors.js';
 import type { EventType } from './events.js';
@@ -30,9 +31,15 @@ export interface CacheStats {
   readonly size: number;
 }
 
-interface Entry {
-  readonly value: unknown;
-  readonly fetched: number;
+class Entry implements Link<Entry> {
+  before: Entry | undefined;
+  after: Entry | undefined;
+
+  constructor(
+    readonly key: string,
+    readonly value: unknown,
+    readonly fetched: number,
+  ) {}
 }
 
 /** A caller that waits for another's fetch; woken to take over (`true`) or to take the answer (`false`). */
@@ -54,6 +61,8 @@ class Flight {
 
 class Store {
   readonly entries = new Map<string, Entry>();
+  /** The least recently used first. */
+  readonly #order = new Chain<Entry>();
   readonly flights = new Map<string, Flight>();
 
   constructor(
@@ -64,37 +73,39 @@ class Store {
     private readonly ifError: boolean,
   ) {}
 
-  /** What a read finds. */
-  read(key: string, now: number): { found: 'cache_hit' | 'cache_stale_hit'; entry: Entry } | undefined {
+  /** The entry that answers a read, if there is one; it is used by that. */
+  read(key: string, now: number): Entry | undefined {
     const entry = this.entries.get(key);
     if (entry === undefined) return undefined;
-    const fresh = now - entry.fetched < this.ttl;
-    if (!fresh && !(this.revalidate && this.#isUsable(entry, now))) return undefined;
-    this.#use(key, entry);
-    return { found: fresh ? 'cache_hit' : 'cache_stale_hit', entry };
+    if (!this.isFresh(entry, now) && !(this.revalidate && this.#isUsable(entry, now))) return undefined;
+    this.#use(entry);
+    return entry;
   }
 
-  /** A new flight for the key; undefined when one is under way. */
-  depart(key: string): Flight | undefined {
-    if (this.flights.has(key)) return undefined;
+  isFresh(entry: Entry, now: number): boolean {
+    return now - entry.fetched < this.ttl;
+  }
+
+  /** A new flight, for a key that has none under way. */
+  depart(key: string): Flight {
     const flight = new Flight(key);
     this.flights.set(key, flight);
     return flight;
   }
 
-  /** Ends a flight with a value; returns the keys that were evicted. */
-  land(flight: Flight, value: unknown, now: number): string[] {
+  /** Ends a flight with a value; returns the key that was evicted for it. */
+  land(flight: Flight, value: unknown, now: number): string | undefined {
     flight.landed = { value, standsIn: false };
-    if (!flight.valid) return [];
+    if (!flight.valid) return undefined;
     this.flights.delete(flight.key);
-    this.#use(flight.key, { value, fetched: now });
-    const evicted: string[] = [];
-    for (const key of this.entries.keys()) {
-      if (this.entries.size <= this.maxEntries) break;
-      this.entries.delete(key);
-      evicted.push(key);
-    }
-    return evicted;
+    this.#forget(flight.key);
+    const entry = new Entry(flight.key, value, now);
+    this.entries.set(flight.key, entry);
+    this.#order.append(entry);
+    const oldest = this.#order.first;
+    if (oldest === undefined || this.entries.size <= this.maxEntries) return undefined;
+    this.#forget(oldest.key);
+    return oldest.key;
   }
 
   /** Ends a flight with an error. */
@@ -104,7 +115,7 @@ class Store {
     this.flights.delete(flight.key);
     const entry = this.entries.get(flight.key);
     if (this.ifError && entry !== undefined && this.#isUsable(entry, now)) {
-      this.#use(flight.key, entry);
+      this.#use(entry);
       flight.landed = { value: entry.value, standsIn: true };
     }
     return flight.landed;
@@ -123,7 +134,7 @@ class Store {
 
   /** CA-11. */
   drop(key: string): void {
-    this.entries.delete(key);
+    this.#forget(key);
     const flight = this.flights.get(key);
     if (flight !== undefined) flight.valid = false;
     this.flights.delete(key);
@@ -134,9 +145,17 @@ class Store {
   }
 
   /** Puts an entry last in the order of use. */
-  #use(key: string, entry: Entry): void {
+  #use(entry: Entry): void {
+    if (entry === this.#order.last) return;
+    this.#order.remove(entry);
+    this.#order.append(entry);
+  }
+
+  #forget(key: string): void {
+    const entry = this.entries.get(key);
+    if (entry === undefined) return;
     this.entries.delete(key);
-    this.entries.set(key, entry);
+    this.#order.remove(entry);
   }
 }
 
@@ -185,20 +204,26 @@ export class Cache extends Policy {
   }
 
   /** @internal */
-  async run<T>(operation: Operation<T>, call: Call): Promise<T> {
+  run<T>(operation: Operation<T>, call: Call): Promise<T> {
     const { key } = call;
-    if (key === undefined) return await operation(call);
-    const hit = this.#store.read(key, microsecondsNow(this.clock));
-    if (hit !== undefined) {
-      this.#emit(hit.found, key);
-      if (hit.found === 'cache_stale_hit') this.#refresh(key, operation);
-      return hit.entry.value as T;
+    if (key === undefined) return start(operation, call);
+    const now = microsecondsNow(this.clock);
+    const entry = this.#store.read(key, now);
+    if (entry === undefined) return this.#miss(key, operation, call);
+    if (this.#store.isFresh(entry, now)) {
+      this.#emit('cache_hit', key);
+    } else {
+      this.#emit('cache_stale_hit', key);
+      this.#refresh(key, operation, call.operation);
     }
-    const departed = this.#store.depart(key);
-    const flight = departed ?? this.#store.flights.get(key);
+    return Promise.resolve(entry.value as T);
+  }
+
+  async #miss<T>(key: string, operation: Operation<T>, call: Call): Promise<T> {
+    const underWay = this.#store.flights.get(key);
+    const flight = underWay ?? this.#store.depart(key);
     this.#emit('cache_miss', key);
-    if (flight === undefined) return await operation(call); // unreachable: a key without a flight departs
-    if (departed === undefined && !(await this.#join(flight, call))) return this.#answer(flight) as T;
+    if (underWay !== undefined && !(await this.#join(underWay, call))) return this.#answer(underWay) as T;
     return await this.#lead(flight, operation, call);
   }
 
@@ -237,15 +262,15 @@ export class Cache extends Policy {
     }
     const evicted = this.#store.land(flight, value, microsecondsNow(this.clock));
     this.#wakeAll(flight);
-    for (const key of evicted) this.#emit('cache_evicted', key);
+    if (evicted !== undefined) this.#emit('cache_evicted', evicted);
     return value;
   }
 
   /** Starts a refresh in the background, unless a fetch of the key is under way (CA-7). */
-  #refresh(key: string, operation: Operation<unknown>): void {
+  #refresh(key: string, operation: Operation<unknown>, innermost: Operation<unknown>): void {
+    if (this.#store.flights.has(key)) return;
     const flight = this.#store.depart(key);
-    if (flight === undefined) return;
-    const call = new AbortableCall(new Call(key, undefined));
+    const call = new AbortableCall(new Call(key, undefined, innermost));
     this.#refreshes.add(call);
     void this.#runRefresh(flight, operation, call).finally(() => this.#refreshes.delete(call));
   }
@@ -268,7 +293,7 @@ export class Cache extends Policy {
     const evicted = this.#store.land(flight, value, microsecondsNow(this.clock));
     this.#wakeAll(flight);
     if (flight.valid) this.#emit('cache_refreshed', flight.key);
-    for (const key of evicted) this.#emit('cache_evicted', key);
+    if (evicted !== undefined) this.#emit('cache_evicted', evicted);
   }
 
   #wakeAll(flight: Flight): void {

@@ -1,4 +1,4 @@
-/** One call on its way through the policies: its key, its cancellation, and the slots it holds. */
+/** One call on its way through the policies: its operation, its key, its cancellation, and the slots it holds. */
 
 import { CancelledError } from './errors.js';
 
@@ -17,33 +17,6 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Keeps a bulkhead's slot until the call has ended and every operation it abandoned has too (BH-7). */
-export class Hold {
-  #count = 1;
-
-  constructor(
-    private readonly release: () => void,
-    private readonly outer: Hold | undefined,
-  ) {}
-
-  /** One more operation keeps the slot, and those of the bulkheads around. */
-  add(): void {
-    this.#count++;
-    this.outer?.add();
-  }
-
-  /** An operation that was added has ended. */
-  end(): void {
-    this.leave();
-    this.outer?.end();
-  }
-
-  /** The call itself has ended. */
-  leave(): void {
-    if (--this.#count === 0) this.release();
-  }
-}
-
 /** A call as its caller made it. The signal's object is made only for who looks at it. */
 export class Call implements OperationContext {
   #never: AbortSignal | undefined;
@@ -51,15 +24,23 @@ export class Call implements OperationContext {
   constructor(
     readonly key: string | undefined,
     private readonly source: AbortSignal | undefined,
-    readonly hold?: Hold,
+    /** What a composition has at its inside. */
+    readonly operation: Operation<unknown> = nothing,
+    /** The slot of the bulkhead around, where that keeps it for abandoned operations. */
+    readonly hold?: HoldingCall,
   ) {}
 
   get signal(): AbortSignal {
     return this.source ?? (this.#never ??= new AbortController().signal);
   }
 
+  /** Whether there is anybody who could give up. */
+  get abortable(): boolean {
+    return this.source !== undefined;
+  }
+
   get aborted(): boolean {
-    return this.source?.aborted ?? false;
+    return this.source !== undefined && this.source.aborted;
   }
 
   get reason(): unknown {
@@ -77,17 +58,24 @@ export class Call implements OperationContext {
   }
 }
 
-/** The same call with one more slot held. */
+/** The same call with one more slot, which it keeps until it has ended and every operation it abandoned has too (BH-7). */
 export class HoldingCall extends Call {
+  override readonly hold: HoldingCall = this;
+  #count = 1;
+
   constructor(
     private readonly outer: Call,
-    hold: Hold,
+    private readonly release: () => void,
   ) {
-    super(outer.key, undefined, hold);
+    super(outer.key, undefined, outer.operation);
   }
 
   override get signal(): AbortSignal {
     return this.outer.signal;
+  }
+
+  override get abortable(): boolean {
+    return this.outer.abortable;
   }
 
   override get aborted(): boolean {
@@ -101,6 +89,23 @@ export class HoldingCall extends Call {
   override onAbort(callback: () => void): () => void {
     return this.outer.onAbort(callback);
   }
+
+  /** One more operation keeps the slot, and those of the bulkheads around. */
+  addOperation(): void {
+    this.#count++;
+    this.outer.hold?.addOperation();
+  }
+
+  /** An operation that was added has ended. */
+  endOperation(): void {
+    this.leave();
+    this.outer.hold?.endOperation();
+  }
+
+  /** The call itself has ended. */
+  leave(): void {
+    if (--this.#count === 0) this.release();
+  }
 }
 
 /** A call that can be aborted by a policy too. To be disposed of when it is over. */
@@ -108,11 +113,12 @@ export class AbortableCall extends Call {
   #controller: AbortController | undefined;
   #aborted = false;
   #reason: unknown;
-  readonly #callbacks = new Set<() => void>();
-  readonly #unsubscribe: () => void;
+  #callbacks: Set<() => void> | undefined;
+  #unsubscribe: (() => void) | undefined;
 
   constructor(outer: Call) {
-    super(outer.key, undefined, outer.hold);
+    super(outer.key, undefined, outer.operation, outer.hold);
+    if (!outer.abortable) return;
     this.#unsubscribe = outer.onAbort(() => {
       this.abort(outer.reason);
     });
@@ -127,6 +133,10 @@ export class AbortableCall extends Call {
     return this.#controller.signal;
   }
 
+  override get abortable(): boolean {
+    return true;
+  }
+
   override get aborted(): boolean {
     return this.#aborted;
   }
@@ -136,9 +146,10 @@ export class AbortableCall extends Call {
   }
 
   override onAbort(callback: () => void): () => void {
-    this.#callbacks.add(callback);
+    const callbacks = (this.#callbacks ??= new Set());
+    callbacks.add(callback);
     return () => {
-      this.#callbacks.delete(callback);
+      callbacks.delete(callback);
     };
   }
 
@@ -146,15 +157,24 @@ export class AbortableCall extends Call {
     if (this.#aborted) return;
     this.#aborted = true;
     this.#reason = reason;
-    const callbacks = [...this.#callbacks];
-    this.#callbacks.clear();
+    const callbacks = [...(this.#callbacks ?? [])];
+    this.#callbacks?.clear();
     for (const callback of callbacks) callback();
     this.#controller?.abort(reason);
   }
 
   /** Stops listening to the caller. */
   dispose(): void {
-    this.#unsubscribe();
+    this.#unsubscribe?.();
+  }
+}
+
+/** Starts an operation, which may answer with a plain value, or throw before it returns a promise (GN-8). */
+export function start<T>(operation: Operation<T>, call: Call): Promise<T> {
+  try {
+    return Promise.resolve(operation(call)) as Promise<T>;
+  } catch (error) {
+    return Promise.reject(error);
   }
 }
 
@@ -166,5 +186,5 @@ export function isCancellation(error: unknown, call: Call): boolean {
 }
 
 function nothing(): void {
-  // there is no signal to listen to
+  // no operation, or no signal to stop listening to
 }

@@ -5,12 +5,12 @@
  * clock, asks `Circuit`, and tells the listeners afterwards.
  */
 
-import { isCancellation, type Call, type Operation } from './call.js';
+import { isCancellation, start, type Call, type Operation } from './call.js';
 import { microsecondsNow } from './clock.js';
 import { CircuitOpenError, ConfigurationError, RejectedError } from './errors.js';
 import type { EventType } from './events.js';
 import { MAXIMUM, integer, known, microseconds, number } from './options.js';
-import { POLICY_OPTIONS, Policy, type PolicyOptions } from './policy.js';
+import { POLICY_OPTIONS, Policy, refused, type PolicyOptions } from './policy.js';
 import { buildCounter, type Counter, type Counts, type SlowCall, type Window } from './window.js';
 
 export type CircuitState = 'CLOSED' | 'OPEN' | 'HALF_OPEN' | 'FORCED_OPEN' | 'DISABLED';
@@ -117,19 +117,31 @@ class Circuit {
     this.#nextTimeoutMs = options.resetTimeout / 1000;
   }
 
-  /** The permit of a call, or undefined: rejected. With the transition that it caused. */
-  admit(now: number): { permit: Permit | undefined; transition: Transition | undefined } {
-    let transition: Transition | undefined;
-    if (this.state === 'OPEN' && now - this.#openedAt >= this.#timeout) {
-      transition = this.#enter('HALF_OPEN', now, 'reset_timeout');
-    }
+  /** Whether the time of an admission matters: while CLOSED only where calls may be slow. */
+  get timesAdmissions(): boolean {
+    return this.state !== 'CLOSED' || this.options.slowCall !== undefined;
+  }
+
+  /** Whether the time of a success matters. */
+  get timesSuccesses(): boolean {
+    return this.timesAdmissions || this.options.counter.timesSuccesses;
+  }
+
+  /** Goes from OPEN to HALF_OPEN when it is time (CB-9). */
+  wake(now: number): Transition | undefined {
+    if (this.state !== 'OPEN' || now - this.#openedAt < this.#timeout) return undefined;
+    return this.#enter('HALF_OPEN', now, 'reset_timeout');
+  }
+
+  /** The permit of a call, or undefined: rejected. */
+  admit(now: number): Permit | undefined {
     if (!this.#admits(now)) {
       this.totals.rejected++;
-      return { permit: undefined, transition };
+      return undefined;
     }
     this.totals.running++;
     if (this.state === 'HALF_OPEN') this.#probes.push(now);
-    return { permit: { generation: this.generation, started: now }, transition };
+    return { generation: this.generation, started: now };
   }
 
   succeed(permit: Permit, now: number): Transition | undefined {
@@ -314,36 +326,43 @@ export class CircuitBreaker extends Policy {
   }
 
   /** @internal */
-  async run<T>(operation: Operation<T>, call: Call): Promise<T> {
-    const permit = this.#admit();
-    let result: T;
-    try {
-      result = await operation(call);
-    } catch (error) {
-      this.#threw(permit, error, call);
-      throw error;
-    }
-    this.#returned(permit, result);
-    return result;
+  run<T>(operation: Operation<T>, call: Call): Promise<T> {
+    // A clock is dearer than all the rest of a call that passes a closed circuit: it is read only for who needs it.
+    const now = this.#circuit.timesAdmissions ? microsecondsNow(this.clock) : 0;
+    const permit = this.#admit(now);
+    if (permit === undefined) return refused(this.#reject(now));
+    return start(operation, call).then(
+      (value) => {
+        this.#returned(permit, value);
+        return value;
+      },
+      (error: unknown) => {
+        this.#threw(permit, error, call);
+        throw error;
+      },
+    );
   }
 
-  #admit(): Permit {
-    const now = microsecondsNow(this.clock);
+  #admit(now: number): Permit | undefined {
     const circuit = this.#circuit;
-    const { permit, transition } = circuit.admit(now);
+    const transition = circuit.wake(now);
+    const permit = circuit.admit(now);
+    if (this.listeners.empty) return permit;
     const { state, generation } = circuit;
-    if (!this.listeners.empty) this.#changed(transition);
-    if (permit !== undefined) {
-      if (!this.listeners.empty) this.listeners.emit({ type: 'call_admitted', policy: this.name, state, generation });
-      return permit;
+    this.#changed(transition);
+    if (permit !== undefined) this.listeners.emit({ type: 'call_admitted', policy: this.name, state, generation });
+    return permit;
+  }
+
+  #reject(now: number): CircuitOpenError {
+    const { state, generation } = this.#circuit;
+    const retryAfter = this.#circuit.retryAfter(now);
+    if (!this.listeners.empty) {
+      const retryAfterMs = retryAfter === undefined ? {} : { retryAfterMs: retryAfter / 1000 };
+      this.listeners.emit({ type: 'call_rejected', policy: this.name, state, generation, ...retryAfterMs });
     }
-    const retryAfter = circuit.retryAfter(now);
-    const retryAfterMs = retryAfter === undefined ? {} : { retryAfterMs: retryAfter / 1000 };
-    this.listeners.emit({ type: 'call_rejected', policy: this.name, state, generation, ...retryAfterMs });
-    if (retryAfter !== undefined) {
-      throw new CircuitOpenError(this.name, `retry after ${Math.ceil(retryAfter / 1000)} ms`, retryAfter / 1000);
-    }
-    throw new CircuitOpenError(this.name, state === 'HALF_OPEN' ? 'probing' : 'forced open');
+    if (retryAfter === undefined) return new CircuitOpenError(this.name, state === 'HALF_OPEN' ? 'probing' : 'forced open');
+    return new CircuitOpenError(this.name, `retry after ${Math.ceil(retryAfter / 1000)} ms`, retryAfter / 1000);
   }
 
   #returned(permit: Permit, value: unknown): void {
@@ -385,7 +404,7 @@ export class CircuitBreaker extends Policy {
   }
 
   #record(permit: Permit, failed: boolean, error: { error?: unknown } = {}): void {
-    const now = microsecondsNow(this.clock);
+    const now = failed || this.#circuit.timesSuccesses ? microsecondsNow(this.clock) : 0;
     const transition = failed ? this.#circuit.fail(permit, now) : this.#circuit.succeed(permit, now);
     if (this.listeners.empty) return;
     const type: EventType = failed ? 'call_failed' : 'call_succeeded';

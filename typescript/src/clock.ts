@@ -1,5 +1,7 @@
 /** Time. May be replaced in tests; see `skidbladnir/testing`. */
 
+import { LateTimer, armLate, canBeLate, clearLate, unrefLate } from './late-timers.js';
+
 export type TimerHandle = unknown;
 
 export interface Clock {
@@ -12,14 +14,20 @@ export interface Clock {
   unref?(timer: TimerHandle): void;
 }
 
+// Looked up once: in Node the global is a getter, dearer than the reading.
+const { performance } = globalThis;
+
 export const systemClock: Clock = {
   now: () => performance.now(),
-  setTimeout: (callback, ms) => globalThis.setTimeout(callback, ms),
+  setTimeout: (callback, ms) =>
+    canBeLate() ? armLate(callback, performance.now() + ms) : globalThis.setTimeout(callback, ms),
   clearTimeout: (timer) => {
-    globalThis.clearTimeout(timer as ReturnType<typeof globalThis.setTimeout>);
+    if (timer instanceof LateTimer) clearLate(timer);
+    else globalThis.clearTimeout(timer as ReturnType<typeof globalThis.setTimeout>);
   },
   unref: (timer) => {
-    (timer as { unref?: () => void }).unref?.();
+    if (timer instanceof LateTimer) unrefLate(timer);
+    else (timer as { unref?: () => void }).unref?.();
   },
 };
 

@@ -1,7 +1,7 @@
 /** Composition: several policies as one, in any order (CO). */
 
 import { Bulkhead } from './bulkhead.js';
-import type { Call, Operation } from './call.js';
+import { start, type Call, type Operation } from './call.js';
 import { ConfigurationError } from './errors.js';
 import type { Listener } from './events.js';
 import { Layer, Policy } from './policy.js';
@@ -10,27 +10,27 @@ import { Timeout } from './timeout.js';
 /** Policies around an operation, the first outermost. Made by `compose`. */
 export class Composition extends Layer {
   readonly name: string;
-  readonly #layers: readonly (<T>(operation: Operation<T>, call: Call) => Promise<T>)[];
+  readonly #outermost: Operation<unknown>;
 
   constructor(readonly policies: readonly Policy[]) {
     super();
     this.name = policies[0]?.name ?? '';
     let abandons = false;
-    this.#layers = [...policies].reverse().map((policy) => {
+    // From inside to outside. Once for all calls: what differs from call to call travels in the call.
+    let inner: Operation<unknown> = (call) => (call as Call).operation(call);
+    for (const policy of [...policies].reverse()) {
+      const next = inner;
       if (policy instanceof Timeout && policy.mode === 'abandon') abandons = true;
       // A bulkhead keeps the slots of abandoned operations only where a timeout inside may abandon any (BH-7).
-      return policy instanceof Bulkhead && abandons ? policy.runHolding.bind(policy) : policy.run.bind(policy);
-    });
+      if (policy instanceof Bulkhead && abandons) inner = (call) => policy.runHolding(next, call as Call);
+      else inner = (call) => policy.run(next, call as Call);
+    }
+    this.#outermost = inner;
   }
 
   /** @internal */
-  run<T>(operation: Operation<T>, call: Call): Promise<T> {
-    let inner = operation;
-    for (const layer of this.#layers) {
-      const next = inner;
-      inner = (context) => layer(next, context as Call);
-    }
-    return inner(call) as Promise<T>;
+  begin(call: Call): Promise<unknown> {
+    return start(this.#outermost, call);
   }
 
   addListener(listener: Listener): () => void {

@@ -30,8 +30,21 @@ export abstract class PolicyError extends ResilienceError {
   }
 }
 
-/** A policy refused the call; the operation never ran. */
-export abstract class RejectedError extends PolicyError {}
+/**
+ * A policy refused the call; the operation never ran.
+ *
+ * Its `stack` has no frames: taking them costs more than all the rest of a refusal, which has to be cheap when load is shed, and they
+ * would tell where the call came from, not what is wrong.
+ */
+export abstract class RejectedError extends PolicyError {
+  constructor(message: string, policy: string) {
+    const frames: unknown = Error.stackTraceLimit;
+    // Nothing but the constructor of Error runs before it is as it was. Where it is frozen, or there is none, the stack is whole.
+    const lowered = typeof frames === 'number' && Reflect.set(Error, 'stackTraceLimit', 0);
+    super(message, policy);
+    if (lowered) Error.stackTraceLimit = frames;
+  }
+}
 
 /** The circuit breaker refused the call (CB-8, CB-11, CB-19). `retryAfterMs` is given only while it is OPEN. */
 export class CircuitOpenError extends RejectedError {

@@ -45,6 +45,7 @@ export class ResilienceFacade<T = unknown> {
   readonly cache: Cache | null;
   readonly #fallback: Fallback;
   readonly #inside: Composition;
+  readonly #guarded: Operation<T> = (context) => this.#inside.begin(context as Call) as Promise<T>;
 
   constructor(options: FacadeOptions = {}) {
     known('facade', options, ['name', 'listeners', 'clock', 'circuitBreaker', 'retry', 'bulkhead', 'timeout', 'cache']);
@@ -67,13 +68,13 @@ export class ResilienceFacade<T = unknown> {
     key: string | undefined,
     operation: Operation<T>,
     fallback?: FallbackHandler<T>,
-    options: { readonly signal?: AbortSignal | undefined } = {},
+    options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<T> {
-    const { signal } = options;
+    const signal = options?.signal;
     if (signal?.aborted) return Promise.reject(new CancelledError(this.name, signal.reason));
-    const call = new Call(key, signal);
-    const guarded: Operation<T> = async (context) => await this.#inside.run(operation, context as Call);
-    return fallback === undefined ? Promise.resolve(guarded(call)) : this.#fallback.runWith(fallback, guarded, call);
+    const call = new Call(key, signal, operation);
+    if (fallback === undefined) return this.#inside.begin(call) as Promise<T>;
+    return this.#fallback.runWith(fallback, this.#guarded, call);
   }
 
   /** The circuit's state and the bulkhead's load (FA-6). */

@@ -1,6 +1,6 @@
 /** Fallback: another answer when an operation fails (FB). */
 
-import { isCancellation, type Call, type Operation, type OperationContext } from './call.js';
+import { isCancellation, start, type Call, type Operation, type OperationContext } from './call.js';
 import { known } from './options.js';
 import { POLICY_OPTIONS, Policy, type PolicyOptions } from './policy.js';
 
@@ -34,18 +34,18 @@ export class Fallback extends Policy {
    *
    * @internal
    */
-  async runWith<T>(handler: FallbackHandler<T>, operation: Operation<T>, call: Call): Promise<T> {
+  runWith<T>(handler: FallbackHandler<T>, operation: Operation<T>, call: Call): Promise<T> {
+    return start(operation, call).then(undefined, (error: unknown) => this.#answer(handler, error, call));
+  }
+
+  async #answer<T>(handler: FallbackHandler<T>, error: unknown, call: Call): Promise<T> {
+    if (call.aborted || isCancellation(error, call) || this.#when?.(error) === false) throw error;
+    this.listeners.emit({ type: 'fallback_used', policy: this.name, error });
     try {
-      return await operation(call);
-    } catch (error) {
-      if (call.aborted || isCancellation(error, call) || this.#when?.(error) === false) throw error;
-      this.listeners.emit({ type: 'fallback_used', policy: this.name, error });
-      try {
-        return await handler(error, call);
-      } catch (second) {
-        if (!isCancellation(second, call)) setCause(second, error);
-        throw second;
-      }
+      return await handler(error, call);
+    } catch (second) {
+      if (!isCancellation(second, call)) setCause(second, error);
+      throw second;
     }
   }
 }

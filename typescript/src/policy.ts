@@ -2,7 +2,7 @@
 
 import { Call, type CallOptions, type Operation } from './call.js';
 import { systemClock, type Clock } from './clock.js';
-import { CancelledError, ConfigurationError } from './errors.js';
+import { CancelledError, ConfigurationError, type RejectedError } from './errors.js';
 import { Listeners, type Listener } from './events.js';
 
 /** Options of every policy. */
@@ -23,10 +23,10 @@ export abstract class Layer {
    * Runs an operation. Rejects with what the operation throws, unchanged, and with this package's errors.
    * A call whose signal is aborted already rejects with CancelledError and runs nothing (GN-6).
    */
-  execute<T>(operation: Operation<T>, options: CallOptions = {}): Promise<T> {
-    const { key, signal } = options;
+  execute<T>(operation: Operation<T>, options?: CallOptions): Promise<T> {
+    const signal = options?.signal;
     if (signal?.aborted) return Promise.reject(new CancelledError(this.name, signal.reason));
-    return this.run(operation, new Call(key, signal));
+    return this.begin(new Call(options?.key, signal, operation)) as Promise<T>;
   }
 
   /** The function under this policy. `key` makes a cache's key from the arguments. */
@@ -40,8 +40,12 @@ export abstract class Layer {
   /** Adds a listener for every event from here on (EV-4); returns what removes it again. */
   abstract addListener(listener: Listener): () => void;
 
-  /** @internal */
-  abstract run<T>(operation: Operation<T>, call: Call): Promise<T>;
+  /**
+   * Sends a call on its way.
+   *
+   * @internal
+   */
+  abstract begin(call: Call): Promise<unknown>;
 }
 
 /** One pattern with its options. May be shared by any number of calls. */
@@ -66,4 +70,28 @@ export abstract class Policy extends Layer {
   addListener(listener: Listener): () => void {
     return this.listeners.add(listener);
   }
+
+  /** @internal */
+  begin(call: Call): Promise<unknown> {
+    return this.run(call.operation, call);
+  }
+
+  /**
+   * A call passes through; `operation` is what is inside.
+   *
+   * @internal
+   */
+  abstract run<T>(operation: Operation<T>, call: Call): Promise<T>;
+}
+
+/**
+ * Rejects a moment later, when the caller listens: a promise that is rejected before anybody does makes Node keep books of it,
+ * which costs more than the rest of a refusal.
+ */
+export function refused(error: RejectedError): Promise<never> {
+  return new Promise((_, reject) => {
+    queueMicrotask(() => {
+      reject(error);
+    });
+  });
 }

@@ -1,6 +1,6 @@
 /** Retry with exponential backoff: repeats a failed operation after growing delays (RT). */
 
-import { isCancellation, type Call, type Operation } from './call.js';
+import { isCancellation, start, type Call, type Operation } from './call.js';
 import { microsecondsNow, type Clock } from './clock.js';
 import { CancelledError, ConfigurationError, RejectedError } from './errors.js';
 import { buildMatcher, retryAfterHint, type Compile, type Pattern } from './matching.js';
@@ -118,21 +118,27 @@ export class Retry extends Policy {
   }
 
   /** @internal */
-  async run<T>(operation: Operation<T>, call: Call): Promise<T> {
+  run<T>(operation: Operation<T>, call: Call): Promise<T> {
     // A clock is read, and delays are kept, only once something has failed or a time limit asks for it.
     const began = this.#maxElapsed === undefined ? 0 : microsecondsNow(this.clock);
-    let sequence: Generator<number, never> | undefined;
+    return start(operation, call).then(undefined, (error: unknown) => this.#retry(operation, call, error, began));
+  }
+
+  /** Goes on after the first attempt, which failed. */
+  async #retry<T>(operation: Operation<T>, call: Call, failure: unknown, began: number): Promise<T> {
+    const sequence = delays(this.#backoff);
+    let error = failure;
     for (let attempt = 1; ; attempt++) {
+      // An operation that failed after its caller gave up is not repeated either (RT-9).
+      if (call.aborted || isCancellation(error, call) || !this.#retryable(error)) throw error;
+      const delay = this.#nextDelay(sequence, attempt, error, began);
+      if (delay === undefined) throw error;
+      if (delay > 0) await sleep(this.clock, delay / 1000, call);
+      if (call.aborted) throw new CancelledError(this.name, call.reason);
       try {
         return await operation(call);
-      } catch (error) {
-        // An operation that failed after its caller gave up is not repeated either (RT-9).
-        if (call.aborted || isCancellation(error, call) || !this.#retryable(error)) throw error;
-        sequence ??= delays(this.#backoff);
-        const delay = this.#nextDelay(sequence, attempt, error, began);
-        if (delay === undefined) throw error;
-        if (delay > 0) await sleep(this.clock, delay / 1000, call);
-        if (call.aborted) throw new CancelledError(this.name, call.reason);
+      } catch (again) {
+        error = again;
       }
     }
   }

@@ -1,7 +1,8 @@
 /** Timeout: ends a call that takes too long (TO). */
 
-import { AbortableCall, isCancellation, type Call, type Operation } from './call.js';
+import { AbortableCall, isCancellation, start, type Call, type Operation } from './call.js';
 import { microsecondsNow } from './clock.js';
+import { Deadlines, type Due } from './deadlines.js';
 import { CancelledError, TimeoutError } from './errors.js';
 import { known, microseconds, word } from './options.js';
 import { POLICY_OPTIONS, Policy, type PolicyOptions } from './policy.js';
@@ -15,6 +16,20 @@ export interface TimeoutOptions extends PolicyOptions {
   readonly mode?: TimeoutMode;
 }
 
+/** A call under a deadline. */
+class TimedCall extends AbortableCall implements Due<TimedCall> {
+  before: TimedCall | undefined;
+  after: TimedCall | undefined;
+
+  constructor(
+    outer: Call,
+    readonly deadline: number,
+    readonly expire: () => void,
+  ) {
+    super(outer);
+  }
+}
+
 /**
  * Ends a call at its deadline, at which the operation's signal is aborted.
  *
@@ -22,12 +37,14 @@ export interface TimeoutOptions extends PolicyOptions {
  */
 export class Timeout extends Policy {
   readonly #timeout: number;
+  readonly #deadlines: Deadlines<TimedCall>;
   readonly mode: TimeoutMode;
 
   constructor(options: TimeoutOptions = {}) {
     super('timeout', options);
     known('timeout', options, [...POLICY_OPTIONS, 'timeoutMs', 'mode']);
     this.#timeout = microseconds('timeout.timeout_ms', options.timeoutMs ?? 30_000, 1);
+    this.#deadlines = new Deadlines(this.clock);
     this.mode = word<TimeoutMode>('timeout.mode', options.mode ?? 'abandon', ['cancel', 'abandon']);
   }
 
@@ -37,27 +54,24 @@ export class Timeout extends Policy {
   }
 
   async #runCancelling<T>(operation: Operation<T>, call: Call): Promise<T> {
-    const inner = new AbortableCall(call);
-    const deadline = microsecondsNow(this.clock) + this.#timeout;
     let fired: TimeoutError | undefined;
-    const timer = this.clock.setTimeout(() => {
+    const inner = this.#begin(call, () => {
       // A caller that has given up first gets what the operation makes of that (TO-6).
       if (inner.aborted) return;
       fired = this.#error();
       inner.abort(fired);
-    }, this.#timeout / 1000);
+    });
     let end: { value: T } | { error: unknown };
     try {
       end = { value: await operation(inner) };
     } catch (error) {
       end = { error };
     }
-    this.clock.clearTimeout(timer);
-    inner.dispose();
+    this.#end(inner);
     const cancelled = 'error' in end && isCancellation(end.error, inner);
     if (fired !== undefined && cancelled && call.aborted) throw new CancelledError(this.name, call.reason);
     // An event loop that was blocked may not have run the timer.
-    if (fired !== undefined || (!inner.aborted && microsecondsNow(this.clock) >= deadline)) {
+    if (fired !== undefined || (!inner.aborted && microsecondsNow(this.clock) >= inner.deadline)) {
       this.#timedOut();
       if (!cancelled) this.#late(end);
       throw fired ?? this.#error();
@@ -68,50 +82,49 @@ export class Timeout extends Policy {
 
   #runAbandoning<T>(operation: Operation<T>, call: Call): Promise<T> {
     return new Promise((resolve, reject) => {
-      const inner = new AbortableCall(call);
-      const deadline = microsecondsNow(this.clock) + this.#timeout;
       let left = false;
+      let unsubscribe: (() => void) | undefined;
       const leave = (error: TimeoutError | CancelledError, reason: unknown): void => {
         left = true;
         stop();
         if (error instanceof TimeoutError) this.#timedOut();
-        call.hold?.add();
+        call.hold?.addOperation();
         this.listeners.emit({ type: 'call_abandoned', policy: this.name });
         reject(error);
         inner.abort(reason);
       };
-      const timer = this.clock.setTimeout(() => {
-        const error = this.#error();
-        leave(error, error);
-      }, this.#timeout / 1000);
-      const unsubscribe = call.onAbort(() => {
-        leave(new CancelledError(this.name, call.reason), call.reason);
-      });
       const stop = (): void => {
-        this.clock.clearTimeout(timer);
-        unsubscribe();
-        inner.dispose();
+        this.#end(inner);
+        unsubscribe?.();
       };
       const ended = (end: { value: T } | { error: unknown }): void => {
         const cancelled = 'error' in end && isCancellation(end.error, inner);
         if (left) {
           if (!cancelled) this.#late(end);
-          call.hold?.end();
+          call.hold?.endOperation();
           return;
         }
         stop();
-        if (!cancelled && microsecondsNow(this.clock) >= deadline) {
+        if (!cancelled && microsecondsNow(this.clock) >= inner.deadline) {
           this.#timedOut();
           this.#late(end);
           reject(this.#error());
         } else if ('error' in end) {
-           
           reject(end.error);
         } else {
           resolve(end.value);
         }
       };
-      invoke(operation, inner).then(
+      const inner = this.#begin(call, () => {
+        const error = this.#error();
+        leave(error, error);
+      });
+      if (call.abortable) {
+        unsubscribe = call.onAbort(() => {
+          leave(new CancelledError(this.name, call.reason), call.reason);
+        });
+      }
+      start(operation, inner).then(
         (value) => {
           ended({ value });
         },
@@ -120,6 +133,18 @@ export class Timeout extends Policy {
         },
       );
     });
+  }
+
+  #begin(call: Call, expire: () => void): TimedCall {
+    const now = microsecondsNow(this.clock);
+    const inner = new TimedCall(call, now + this.#timeout, expire);
+    this.#deadlines.add(inner, now);
+    return inner;
+  }
+
+  #end(inner: TimedCall): void {
+    this.#deadlines.remove(inner);
+    inner.dispose();
   }
 
   #error(): TimeoutError {
@@ -134,9 +159,4 @@ export class Timeout extends Policy {
     if ('error' in end) this.listeners.emit({ type: 'late_outcome', policy: this.name, outcome: 'failure', error: end.error });
     else this.listeners.emit({ type: 'late_outcome', policy: this.name, outcome: 'success' });
   }
-}
-
-/** An operation may throw before it returns a promise. */
-async function invoke<T>(operation: Operation<T>, call: Call): Promise<T> {
-  return await operation(call);
 }

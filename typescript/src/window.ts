@@ -33,6 +33,8 @@ export interface Counts {
 
 /** The counts of one generation of a closed circuit. Times are whole microseconds. */
 export interface Counter {
+  /** Whether a success that is counted needs the time. */
+  readonly timesSuccesses: boolean;
   /** Counts one outcome; returns the reason to open, if this is one. */
   record(now: number, failed: boolean, slow: boolean): string | undefined;
   /** Changes nothing. */
@@ -56,6 +58,7 @@ const SPEC_NAME: Record<string, string> = {
 
 /** CB-1, and CB-2 where `cumulative`. */
 class ThresholdCounter implements Counter {
+  readonly timesSuccesses = false;
   #failures = 0;
 
   constructor(
@@ -100,6 +103,7 @@ const SLOW = 2;
 
 /** CB-3: a ring of the last `size` outcomes. */
 class CountCounter implements Counter {
+  readonly timesSuccesses = true; // it may be the one that makes the calls enough to open
   readonly #ring: Uint8Array;
   #next = 0;
   #calls = 0;
@@ -122,7 +126,7 @@ class CountCounter implements Counter {
       this.#calls++;
     }
     this.#ring[this.#next] = (failed ? FAILED : 0) | (slow ? SLOW : 0);
-    this.#next = (this.#next + 1) % this.#ring.length;
+    this.#next = this.#next + 1 === this.#ring.length ? 0 : this.#next + 1;
     if (failed) this.#failures++;
     if (slow) this.#slow++;
     return reasonToOpen(this.limits, this.#calls, this.#failures, this.#slow);
@@ -143,8 +147,15 @@ interface Bucket {
   slow: number;
 }
 
+function add(counts: Bucket, failed: boolean, slow: boolean): void {
+  counts.calls++;
+  if (failed) counts.failures++;
+  if (slow) counts.slow++;
+}
+
 /** CB-4: a ring of buckets; the sums are kept beside it. */
 class TimeCounter implements Counter {
+  readonly timesSuccesses = true;
   readonly #buckets: Bucket[];
   readonly #sums: Bucket = { calls: 0, failures: 0, slow: 0 };
   readonly #width: number;
@@ -162,11 +173,8 @@ class TimeCounter implements Counter {
 
   record(now: number, failed: boolean, slow: boolean): string | undefined {
     this.#turn(now);
-    for (const counts of [this.#bucket(this.#current), this.#sums]) {
-      counts.calls++;
-      if (failed) counts.failures++;
-      if (slow) counts.slow++;
-    }
+    add(this.#bucket(this.#current), failed, slow);
+    add(this.#sums, failed, slow);
     return reasonToOpen(this.limits, this.#sums.calls, this.#sums.failures, this.#sums.slow);
   }
 

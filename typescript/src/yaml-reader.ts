@@ -67,7 +67,7 @@ export function readYaml(data: string | Uint8Array): Document {
   const [document, second] = documents;
   if (document === undefined) throw new Error('a list that is not empty has a first element');
   const walker = new Walker(text, counter);
-  const error = document.errors[0] ?? second?.errors[0];
+  const error = document.errors[0];
   if (document.contents !== null) walker.walk(document.contents, '', 1);
   const alone = walker.faults.find(({ code }) => code === 'too_deep' || code === 'syntax');
   if (alone !== undefined) return failed(alone);

@@ -16,7 +16,7 @@ PASSED, FAILED, NOT_RUN = 0, 1, 2
 @click.option("--language", "languages", multiple=True, type=click.Choice(LANGUAGE_NAMES), help="Only this language.")
 @click.option("--sample", type=click.IntRange(min=1), help="Only so many mutants of each language, drawn by --seed.")
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--only", metavar="GLOB", help="Only mutants of files whose path or name matches.")
+@click.option("--only", metavar="GLOB", multiple=True, help="Only mutants of files whose path or name matches.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Mutants tried at once.")
 @click.option(
     "--report",
@@ -25,7 +25,7 @@ PASSED, FAILED, NOT_RUN = 0, 1, 2
     show_default=True,
     help="Where the figures go, as JSON.",
 )
-def mutants_command(languages: tuple[str, ...], sample: int | None, seed: int, only: str | None, jobs: int, report: Path) -> None:
+def mutants_command(languages: tuple[str, ...], sample: int | None, seed: int, only: tuple[str, ...], jobs: int, report: Path) -> None:
     """Proves how sharp the catalogue is: replays it against mutants of the packages, and of nothing else.
 
     Needs a checkout, and the tools that `make mutants` installs. What was found is kept in build/mutants.

@@ -22,7 +22,7 @@ from skidbladnir_conformance.mutants.equivalents import Listed, read_listed
 from skidbladnir_conformance.mutants.languages import BUILD, TOOLS, Language, ToolFailed
 from skidbladnir_conformance.mutants.model import Mutant, Trial, content_hash
 from skidbladnir_conformance.mutants.results import Results
-from skidbladnir_conformance.mutants.trial import Clean, own_traces_first, run_clean, try_mutant
+from skidbladnir_conformance.mutants.trial import Clean, run_clean, try_mutant
 from skidbladnir_conformance.mutants.verdict import Verdict, judge_language, write_report
 from skidbladnir_conformance.paths import CATALOGUE, REPOSITORY, SPEC
 from skidbladnir_conformance.spec import read_spec
@@ -34,14 +34,14 @@ PLAIN_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Selection:
-    """Which mutants to try; None: all."""
+    """Which mutants to try: those of the files that fit a glob, or of all where there is none; ``sample`` of them, or all."""
 
     sample: int | None = None
     seed: int = 1
-    only: str | None = None
+    only: tuple[str, ...] = ()
 
     def of(self, mutants: Sequence[Mutant]) -> list[Mutant]:
-        chosen = [mutant for mutant in mutants if self.only is None or _matches(mutant.file, self.only)]
+        chosen = [mutant for mutant in mutants if not self.only or _matches(mutant.file, self.only)]
         if self.sample is None or self.sample >= len(chosen):
             return chosen
         drawn = set(random.Random(self.seed).sample(range(len(chosen)), self.sample))
@@ -103,17 +103,19 @@ async def _hunt(hunt: Hunt, language: Language, selection: Selection) -> Verdict
     say(hunt.console, f"{language.name}: listing mutants")
     mutants = language.prepare()
     results.forget_all_but(mutants)
+    results.describe(hunt.catalogue, hunt.traces)
     chosen = selection.of(mutants)
     trials = {mutant: trial for mutant in chosen if (trial := results.known(mutant, hunt.catalogue)) is not None}
     left = [mutant for mutant in chosen if mutant not in trials]
     say(hunt.console, f"{language.name}: {len(mutants)} mutants, {len(chosen)} chosen, {len(left)} to try")
     if left:
-        clean = await run_clean(language.drivers(None), hunt.traces)
-        try:
-            async with _progress(hunt, language, len(left)) as progress:
-                await _try_all(hunt, language, left, clean, results, progress)
-        finally:
-            results.save()
+        with language.tools():
+            clean = await run_clean(language.drivers(None), hunt.traces)
+            try:
+                async with _progress(hunt, language, len(left)) as progress:
+                    await _try_all(hunt, language, left, clean, results, progress)
+            finally:
+                results.save()
         trials = {mutant: trial for mutant in chosen if (trial := results.known(mutant, hunt.catalogue)) is not None}
     return judge_language(language.name, trials, mutants, hunt.entries)
 
@@ -123,8 +125,9 @@ async def _try_all(hunt: Hunt, language: Language, left: Sequence[Mutant], clean
 
     async def worker() -> None:
         for mutant in waiting:
-            traces = own_traces_first(mutant, hunt.traces)
-            trial = await try_mutant(language.drivers(mutant), traces, clean, hunt.catalogue)
+            survived = results.survived(mutant)
+            traces = [trace for trace in hunt.traces if trace.hash not in survived]
+            trial = await try_mutant(language, mutant, traces, clean, hunt.catalogue)
             results.add(mutant, trial)
             progress.add(mutant, trial)
 
@@ -174,5 +177,5 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
     console.print(table)
 
 
-def _matches(file: str, glob: str) -> bool:
-    return fnmatch.fnmatchcase(file, glob) or fnmatch.fnmatchcase(Path(file).name, glob)
+def _matches(file: str, globs: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(file, glob) or fnmatch.fnmatchcase(Path(file).name, glob) for glob in globs)

@@ -7,8 +7,11 @@ import shutil
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from subprocess import PIPE
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from skidbladnir_conformance.mutants.model import Mutant, content_hash
@@ -43,14 +46,17 @@ class Language(ABC):
     def drivers(self, mutant: Mutant | None) -> list[DriverSpec]:
         """The drivers with a mutant, or without one."""
 
+    def tools(self) -> AbstractContextManager[None]:
+        """Whatever has to run beside the drivers."""
+        return nullcontext()
+
     def _files(self, folder: str, pattern: str, without: Iterable[str]) -> list[str]:
         found = sorted((self.root / folder).glob(pattern))
         return [str(file.relative_to(self.root)) for file in found if not any(file.match(each) for each in without)]
 
-    def _listed(self, command: Sequence[str]) -> list[Mutant]:
-        """The mutants that a tool lists as JSON."""
+    def _mutants(self, listed: Sequence[dict[str, Any]]) -> list[Mutant]:
+        """The mutants that a tool has listed."""
         contents = {file: (self.root / file).read_bytes() for file in self.sources()}
-        listed: list[dict[str, Any]] = json.loads(self._run(command))
         mutants = []
         for number, each in enumerate(listed):
             content = contents[each["file"]]
@@ -82,16 +88,34 @@ class Language(ABC):
 
 
 class Python(Language):
-    """A launcher of the driver changes the text of the mutated module as it is loaded."""
+    """As a module is loaded, its text is changed. The drivers are forks of a process that has imported all else."""
 
     name = "python"
+    nest: Path | None = None
 
     def sources(self) -> list[str]:
         return self._files("python/skidbladnir", "*.py", ["testing.py"])
 
     def prepare(self) -> list[Mutant]:
         python = self.root / BUILD / "venv/bin/python"
-        return self._listed([str(python), str(TOOLS / "python/list_mutants.py"), *self.sources()])
+        tool = str(TOOLS / "python/list_mutants.py")
+        listing = self.root / BUILD / "python-listing.json"
+        read = b"\0".join((self.root / file).read_bytes() for file in [tool, *self.sources()])
+        if not listing.exists() or json.loads(listing.read_bytes())["of"] != content_hash(read):
+            mutants = json.loads(self._run([str(python), tool, *self.sources()]))
+            listing.write_text(json.dumps({"of": content_hash(read), "mutants": mutants}), encoding="utf-8")
+        return self._mutants(json.loads(listing.read_bytes())["mutants"])
+
+    @contextmanager
+    def tools(self) -> Iterator[None]:
+        with TemporaryDirectory(prefix="skidbladnir-") as folder:
+            self.nest = Path(folder) / "nest"
+            command = [sys.executable, str(TOOLS / "python/nest.py"), str(self.nest)]
+            with subprocess.Popen(command, cwd=self.root, stdin=PIPE, stdout=PIPE, start_new_session=True) as process:
+                assert process.stdout is not None
+                if not process.stdout.readline():
+                    raise ToolFailed(f"{' '.join(command)}: does not start")
+                yield  # it ends when its standard input is closed, here or by the end of this process
 
     def drivers(self, mutant: Mutant | None) -> list[DriverSpec]:
         environment: tuple[tuple[str, str], ...] = ()
@@ -99,7 +123,7 @@ class Python(Language):
             module = ".".join(Path(mutant.file).relative_to("python").with_suffix("").parts).removesuffix(".__init__")
             change = {"module": module, "start": mutant.start, "end": mutant.end, "after": mutant.after}
             environment = (("SKIDBLADNIR_MUTANT", json.dumps(change)),)
-        command = (sys.executable, str(TOOLS / "python/driver.py"))
+        command = (sys.executable, "-I", "-S", str(TOOLS / "python/hatch.py"), str(self.nest))
         return [
             DriverSpec("python", command, directory=self.root, environment=environment),
             DriverSpec("python-sync", (*command, "--sync"), directory=self.root, environment=environment),
@@ -132,13 +156,13 @@ class TypeScript(Switched):
         shutil.rmtree(out, ignore_errors=True)
         shutil.copytree(self.root / self.name, out, ignore=shutil.ignore_patterns("node_modules", "build", "dist"))
         (out / "node_modules").symlink_to(self.root / self.name / "node_modules")
-        mutants = self._listed(["node", str(TOOLS / "typescript/instrument.mjs"), str(BUILD), *self.sources()])
+        listed = self._run(["node", str(TOOLS / "typescript/instrument.mjs"), str(BUILD), *self.sources()])
         bundle = ("--bundle", "--platform=node", "--format=cjs", "--target=node20", "--loader:.yaml=text")
         self._run(
             ["node_modules/.bin/esbuild", "driver/main.ts", *bundle, "--outfile=driver.cjs", "--log-level=error"],
             str(BUILD / self.name),
         )
-        return mutants
+        return self._mutants(json.loads(listed))
 
 
 class Go(Switched):
@@ -159,10 +183,10 @@ class Go(Switched):
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         tool = ["go", "-C", str(TOOLS / self.name), "run", ".", str(out), str(self.root / "go"), ".", "./providers"]
-        mutants = self._listed(tool)
+        listed = self._run(tool)
         overlay = str(out / "overlay.json")
         self._run(["go", "build", "-overlay", overlay, "-o", str(out / "driver"), "."], "go/driver")
-        return mutants
+        return self._mutants(json.loads(listed))
 
 
 LANGUAGES: dict[str, type[Language]] = {language.name: language for language in (Python, Go, TypeScript)}

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from skidbladnir_conformance.mutants.model import Mutant, Outcome, Trial
+from skidbladnir_conformance.trace import Trace
 
-VERSION = 1
+VERSION = 2
 SAVE_SECONDS = 3.0
 
 
@@ -25,7 +26,7 @@ class Results:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._trials = _read(file) if file.exists() else {}
+        self._trials, self._catalogues = _read(file) if file.exists() else ({}, {})
         self._saved = time.monotonic()
 
     def known(self, mutant: Mutant, catalogue: str) -> Trial | None:
@@ -34,6 +35,15 @@ class Results:
         if trial is None or (trial.outcome == "survived" and trial.catalogue != catalogue):
             return None
         return trial
+
+    def describe(self, catalogue: str, traces: Iterable[Trace]) -> None:
+        """Says which traces a catalogue has, so that a survivor of it need not be tried with them again."""
+        self._catalogues[catalogue] = [trace.hash for trace in traces]
+
+    def survived(self, mutant: Mutant) -> frozenset[str]:
+        """The hashes of the traces that did not notice a mutant."""
+        trial = self._trials.get(mutant.key)
+        return frozenset(self._catalogues.get(trial.catalogue, ()) if trial is not None and trial.outcome == "survived" else ())
 
     def add(self, mutant: Mutant, trial: Trial) -> None:
         """Keeps a trial; it is in the file some seconds later, or at :meth:`save`."""
@@ -49,19 +59,25 @@ class Results:
     def save(self) -> None:
         """Writes the file as a whole or not at all."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        data = {"version": VERSION, "trials": {key: asdict(trial) for key, trial in self._trials.items()}}
+        used = {trial.catalogue for trial in self._trials.values() if trial.outcome == "survived"}
+        data = {
+            "version": VERSION,
+            "catalogues": {name: traces for name, traces in self._catalogues.items() if name in used},
+            "trials": {key: asdict(trial) for key, trial in self._trials.items()},
+        }
         draft = self._file.with_suffix(".draft")
         draft.write_text(json.dumps(data, indent=0), encoding="utf-8")
         os.replace(draft, self._file)
         self._saved = time.monotonic()
 
 
-def _read(file: Path) -> dict[str, Trial]:
+def _read(file: Path) -> tuple[dict[str, Trial], dict[str, list[str]]]:
     try:
         data = json.loads(file.read_bytes())
         if data["version"] != VERSION:
             raise ValueError(f"its version is {data['version']}, not {VERSION}")
-        return {str(key): _trial(trial) for key, trial in data["trials"].items()}
+        trials = {str(key): _trial(trial) for key, trial in data["trials"].items()}
+        return trials, {str(name): list(traces) for name, traces in data["catalogues"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedResults(
             f"{file} is damaged ({type(error).__name__}: {error}); nothing was changed: mend it, or remove it to try its mutants anew"

@@ -5,28 +5,33 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from skidbladnir_conformance import test_driver_pb2 as pb
 from skidbladnir_conformance.driver import Driver, TraceHangs, TraceLost
 from skidbladnir_conformance.judge import Answer, judge
+from skidbladnir_conformance.mutants.languages import Language
 from skidbladnir_conformance.mutants.model import Mutant, Outcome, Trial
+from skidbladnir_conformance.observation import complete
 from skidbladnir_conformance.process import DriverSpec
 from skidbladnir_conformance.trace import Trace
 
 CLEAN = "clean"
+# Traces sent ahead of their answers: few of the first batch, as most of it will not be needed.
+AHEAD = (8, 64)
 # Files whose traces stand in a folder of another name.
 FOLDERS = {"circuit": "circuit_breaker", "window": "circuit_breaker", "compose": "composition", "matching": "retry"}
 
 
 class Noticed(Exception):
-    """A driver gave itself away."""
+    """A driver gave itself away. What a slow machine could have done as well is ``doubtful``."""
 
-    def __init__(self, by: str, *, timed_out: bool = False) -> None:
+    def __init__(self, by: str, outcome: Outcome = "killed", *, doubtful: bool = False) -> None:
         super().__init__(by)
         self.by = by
-        self.timed_out = timed_out
+        self.outcome = outcome
+        self.doubtful = doubtful
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,11 @@ class Clean:
 
     @classmethod
     def measured(cls, answers: Mapping[str, Mapping[str, Answer | None]], seconds: float) -> Clean:
-        """A mutant may take several times as long as the unmutated drivers did."""
-        return cls(answers, answer_seconds=2 + seconds, seconds=5 + 5 * seconds)
+        """For one answer a mutant may take longer than the unmutated drivers took for the catalogue."""
+        return cls(answers, answer_seconds=1 + seconds, seconds=5 + 5 * seconds)
+
+    def doubled(self) -> Clean:
+        return replace(self, answer_seconds=2 * self.answer_seconds, seconds=2 * self.seconds)
 
 
 class CleanRunFailed(Exception):
@@ -64,76 +72,92 @@ async def run_clean(specs: Sequence[DriverSpec], traces: Sequence[Trace]) -> Cle
 
     drivers = [Driver(spec, 30.0, on_answer) for spec in specs]
     try:
-        await _replay(drivers, traces)
+        await _replay(drivers, [[], traces])
     except Noticed as noticed:
         raise CleanRunFailed(f"without a mutant: {noticed.by}") from None
     answers = {driver.column.spec.label: driver.column.answers for driver in drivers}
     return Clean.measured(answers, time.monotonic() - began)
 
 
-async def try_mutant(specs: Sequence[DriverSpec], traces: Sequence[Trace], clean: Clean, catalogue: str) -> Trial:
-    """Whether the traces notice a mutant; stops at the first difference from what is expected or was seen clean."""
+async def try_mutant(language: Language, mutant: Mutant, traces: Sequence[Trace], clean: Clean, catalogue: str) -> Trial:
+    """Whether the traces notice a mutant.
+
+    One that seems to hang, or not to start, is tried again: with twice the time that the unmutated drivers need just then.
+    """
     began = time.monotonic()
+    batches = own_traces_first(mutant, traces)
+    noticed = await _try(language.drivers(mutant), batches, clean)
+    if noticed is not None and noticed.doubtful:
+        clean = await run_clean(language.drivers(None), traces)
+        noticed = await _try(language.drivers(mutant), batches, clean.doubled())
+    seconds = round(time.monotonic() - began, 2)
+    return Trial("survived", "", catalogue, seconds) if noticed is None else Trial(noticed.outcome, noticed.by, catalogue, seconds)
+
+
+async def _try(specs: Sequence[DriverSpec], batches: Sequence[Sequence[Trace]], clean: Clean) -> Noticed | None:
+    """The first difference from what is expected, or was seen clean."""
 
     def on_answer(spec: DriverSpec, trace: Trace, answer: Answer | None) -> None:
         if _differs(trace, clean.answers[spec.label][trace.id], answer):
             raise Noticed(trace.id)
 
     drivers = [Driver(spec, clean.answer_seconds, on_answer) for spec in specs]
-    outcome: Outcome = "survived"
-    by = ""
     try:
         async with asyncio.timeout(clean.seconds):
-            await _replay(drivers, traces)
+            await _replay(drivers, batches)
     except Noticed as noticed:
-        outcome, by = "timed out" if noticed.timed_out else "killed", noticed.by
+        return noticed
     except TimeoutError:
-        outcome, by = "timed out", f"the catalogue takes longer than {clean.seconds:.0f} s"
-    return Trial(outcome, by, catalogue, round(time.monotonic() - began, 2))
+        return Noticed(f"the catalogue takes longer than {clean.seconds:.0f} s", "timed out", doubtful=True)
+    return None
 
 
-async def _replay(drivers: Sequence[Driver], traces: Sequence[Trace]) -> None:
-    """Replays traces in all drivers at once, and leaves no process behind; raises Noticed at the first oddity."""
+async def _replay(drivers: Sequence[Driver], batches: Sequence[Sequence[Trace]]) -> None:
+    """Replays batches of traces, each in one driver after the other, and leaves no process behind.
+
+    Most mutants are noticed by the first batch in the first driver, so that the other drivers are not even started.
+
+    Raises:
+        Noticed: at the first oddity.
+    """
+    opened = set[Driver]()
     try:
-        async with asyncio.TaskGroup() as group:
-            for driver in drivers:
-                group.create_task(_replay_in(driver, traces))
-    except* Noticed as group_of_noticed:
-        raise _first(group_of_noticed) from None
+        for traces, ahead in zip(batches, AHEAD, strict=False):
+            for driver in drivers if traces else ():
+                if driver not in opened:
+                    opened.add(driver)
+                    await driver.open()
+                await _replay_in(driver, traces, ahead)
     finally:
-        await asyncio.gather(*(driver.kill(patience=0) for driver in drivers))
+        await asyncio.gather(*(driver.kill(patience=0) for driver in opened))
 
 
-async def _replay_in(driver: Driver, traces: Sequence[Trace]) -> None:
-    await driver.open()
+async def _replay_in(driver: Driver, traces: Sequence[Trace], ahead: int) -> None:
     try:
-        await driver.replay_once(traces)
+        await driver.replay_once(traces, ahead)
     except TraceLost as lost:
         waiting = next((trace.id for trace in traces if trace.id not in driver.column.answers), "the end")
-        raise Noticed(f"{waiting}: {lost}", timed_out=isinstance(lost, TraceHangs)) from lost
+        if isinstance(lost, TraceHangs):
+            raise Noticed(f"{waiting}: {lost}", "timed out", doubtful=True) from lost
+        raise Noticed(f"{waiting}: {lost}") from lost
     if driver.column.problem:
-        raise Noticed(f"the driver {driver.column.problem}")
-
-
-def _first(group: BaseExceptionGroup[Noticed]) -> Noticed:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, Noticed)
-    return error
+        raise Noticed(f"the driver {driver.column.problem}", doubtful=True)
 
 
 def _differs(trace: Trace, clean: Answer | None, answer: Answer | None) -> bool:
     """As `conformance run` sees it: against the expectations, and against all that the unmutated package shows."""
     if isinstance(clean, pb.Observation) and isinstance(answer, pb.Observation):
+        complete(clean)
+        complete(answer)
         if clean.SerializeToString(deterministic=True) == answer.SerializeToString(deterministic=True):
             return False
         return judge(trace, {CLEAN: clean, "mutant": answer}).failed
     return clean != answer
 
 
-def own_traces_first(mutant: Mutant, traces: Sequence[Trace]) -> list[Trace]:
-    """The traces of the mutated file's pattern before the others."""
+def own_traces_first(mutant: Mutant, traces: Sequence[Trace]) -> tuple[list[Trace], list[Trace]]:
+    """The traces of the mutated file's pattern, and the others."""
     stem = Path(mutant.file).stem.replace("-", "_")
     folder = "providers" if "providers" in mutant.file or stem.startswith("yaml") else FOLDERS.get(stem, stem)
-    return sorted(traces, key=lambda trace: not folder.startswith(trace.pattern))
+    own = [trace for trace in traces if folder.startswith(trace.pattern)]
+    return own, [trace for trace in traces if not folder.startswith(trace.pattern)]

@@ -76,17 +76,18 @@ class Verdict:
         return faults
 
     def as_json(self) -> dict[str, Any]:
-        survivors = [
-            {
-                "file": mutant.file,
-                "number": mutant.line,
-                "line": mutant.text,
-                "mutation": mutant.mutation,
-                "which": which_of(mutant, self.mutants),
-            }
-            for mutant in self.unlisted
+        survivors = [_as_json(mutant) | {"which": which_of(mutant, self.mutants)} for mutant in self.unlisted]
+        listed = [
+            _as_json(mutant) | {"kind": self.listed[mutant.key].kind, "reason": self.listed[mutant.key].reason}
+            for mutant, trial in self.trials.items()
+            if trial.outcome == "survived" and mutant.key in self.listed
         ]
-        return {**self.figures, "score": round(self.score, 4), "strict_score": round(self.strict_score, 4), "survivors": survivors}
+        scores = {"score": round(self.score, 4), "strict_score": round(self.strict_score, 4)}
+        return {**self.figures, **scores, "survivors": survivors, "listed": listed}
+
+
+def _as_json(mutant: Mutant) -> dict[str, Any]:
+    return {"file": mutant.file, "number": mutant.line, "line": mutant.text, "mutation": mutant.mutation}
 
 
 def judge_language(language: str, trials: Mapping[Mutant, Trial], mutants: Sequence[Mutant], entries: Sequence[Listed]) -> Verdict:

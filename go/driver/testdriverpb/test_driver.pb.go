@@ -72,7 +72,9 @@ type DescribeResponse struct {
 	// Version of this protocol: 1.
 	ProtocolVersion uint32 `protobuf:"varint,4,opt,name=protocol_version,json=protocolVersion,proto3" json:"protocol_version,omitempty"`
 	// Features the driver has; a trace that needs another is skipped. See conformance/README.md.
-	Features      []string `protobuf:"bytes,5,rep,name=features,proto3" json:"features,omitempty"`
+	Features []string `protobuf:"bytes,5,rep,name=features,proto3" json:"features,omitempty"`
+	// Whether the driver has ReplayBatches.
+	Batches       bool `protobuf:"varint,6,opt,name=batches,proto3" json:"batches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -140,6 +142,13 @@ func (x *DescribeResponse) GetFeatures() []string {
 		return x.Features
 	}
 	return nil
+}
+
+func (x *DescribeResponse) GetBatches() bool {
+	if x != nil {
+		return x.Batches
+	}
+	return false
 }
 
 type ReplayRequest struct {
@@ -277,6 +286,95 @@ func (*ReplayResponse_Observation) isReplayResponse_Result() {}
 
 func (*ReplayResponse_Unsupported) isReplayResponse_Result() {}
 
+type ReplayBatchesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Traces        []*Trace               `protobuf:"bytes,1,rep,name=traces,proto3" json:"traces,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayBatchesRequest) Reset() {
+	*x = ReplayBatchesRequest{}
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayBatchesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayBatchesRequest) ProtoMessage() {}
+
+func (x *ReplayBatchesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayBatchesRequest.ProtoReflect.Descriptor instead.
+func (*ReplayBatchesRequest) Descriptor() ([]byte, []int) {
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ReplayBatchesRequest) GetTraces() []*Trace {
+	if x != nil {
+		return x.Traces
+	}
+	return nil
+}
+
+type ReplayBatchesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each trace of a request, in order.
+	Responses     []*ReplayResponse `protobuf:"bytes,1,rep,name=responses,proto3" json:"responses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayBatchesResponse) Reset() {
+	*x = ReplayBatchesResponse{}
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayBatchesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayBatchesResponse) ProtoMessage() {}
+
+func (x *ReplayBatchesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayBatchesResponse.ProtoReflect.Descriptor instead.
+func (*ReplayBatchesResponse) Descriptor() ([]byte, []int) {
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ReplayBatchesResponse) GetResponses() []*ReplayResponse {
+	if x != nil {
+		return x.Responses
+	}
+	return nil
+}
+
 type Trace struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Id      string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -290,7 +388,7 @@ type Trace struct {
 
 func (x *Trace) Reset() {
 	*x = Trace{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[4]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -302,7 +400,7 @@ func (x *Trace) String() string {
 func (*Trace) ProtoMessage() {}
 
 func (x *Trace) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[4]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -315,7 +413,7 @@ func (x *Trace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trace.ProtoReflect.Descriptor instead.
 func (*Trace) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{4}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Trace) GetId() string {
@@ -361,7 +459,7 @@ type Subject struct {
 
 func (x *Subject) Reset() {
 	*x = Subject{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[5]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -373,7 +471,7 @@ func (x *Subject) String() string {
 func (*Subject) ProtoMessage() {}
 
 func (x *Subject) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[5]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -386,7 +484,7 @@ func (x *Subject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subject.ProtoReflect.Descriptor instead.
 func (*Subject) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{5}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Subject) GetKind() isSubject_Kind {
@@ -470,7 +568,7 @@ type Composition struct {
 
 func (x *Composition) Reset() {
 	*x = Composition{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[6]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -482,7 +580,7 @@ func (x *Composition) String() string {
 func (*Composition) ProtoMessage() {}
 
 func (x *Composition) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[6]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -495,7 +593,7 @@ func (x *Composition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Composition.ProtoReflect.Descriptor instead.
 func (*Composition) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{6}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Composition) GetPolicies() []*Policy {
@@ -524,7 +622,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[7]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -536,7 +634,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[7]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -549,7 +647,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{7}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Policy) GetName() string {
@@ -679,7 +777,7 @@ type CircuitBreaker struct {
 
 func (x *CircuitBreaker) Reset() {
 	*x = CircuitBreaker{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[8]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -691,7 +789,7 @@ func (x *CircuitBreaker) String() string {
 func (*CircuitBreaker) ProtoMessage() {}
 
 func (x *CircuitBreaker) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[8]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -704,7 +802,7 @@ func (x *CircuitBreaker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CircuitBreaker.ProtoReflect.Descriptor instead.
 func (*CircuitBreaker) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{8}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CircuitBreaker) GetFailureThreshold() int64 {
@@ -785,7 +883,7 @@ type Window struct {
 
 func (x *Window) Reset() {
 	*x = Window{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[9]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -797,7 +895,7 @@ func (x *Window) String() string {
 func (*Window) ProtoMessage() {}
 
 func (x *Window) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[9]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -810,7 +908,7 @@ func (x *Window) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Window.ProtoReflect.Descriptor instead.
 func (*Window) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{9}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Window) GetKind() string {
@@ -865,7 +963,7 @@ type SlowCall struct {
 
 func (x *SlowCall) Reset() {
 	*x = SlowCall{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[10]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -877,7 +975,7 @@ func (x *SlowCall) String() string {
 func (*SlowCall) ProtoMessage() {}
 
 func (x *SlowCall) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[10]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -890,7 +988,7 @@ func (x *SlowCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlowCall.ProtoReflect.Descriptor instead.
 func (*SlowCall) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{10}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SlowCall) GetDurationMs() int64 {
@@ -917,7 +1015,7 @@ type ResetTimeoutBackoff struct {
 
 func (x *ResetTimeoutBackoff) Reset() {
 	*x = ResetTimeoutBackoff{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[11]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -929,7 +1027,7 @@ func (x *ResetTimeoutBackoff) String() string {
 func (*ResetTimeoutBackoff) ProtoMessage() {}
 
 func (x *ResetTimeoutBackoff) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[11]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -942,7 +1040,7 @@ func (x *ResetTimeoutBackoff) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetTimeoutBackoff.ProtoReflect.Descriptor instead.
 func (*ResetTimeoutBackoff) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{11}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ResetTimeoutBackoff) GetFactor() float64 {
@@ -977,7 +1075,7 @@ type Retry struct {
 
 func (x *Retry) Reset() {
 	*x = Retry{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[12]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -989,7 +1087,7 @@ func (x *Retry) String() string {
 func (*Retry) ProtoMessage() {}
 
 func (x *Retry) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[12]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1002,7 +1100,7 @@ func (x *Retry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retry.ProtoReflect.Descriptor instead.
 func (*Retry) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{12}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Retry) GetMaxRetries() int64 {
@@ -1085,7 +1183,7 @@ type ErrorPatterns struct {
 
 func (x *ErrorPatterns) Reset() {
 	*x = ErrorPatterns{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[13]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1195,7 @@ func (x *ErrorPatterns) String() string {
 func (*ErrorPatterns) ProtoMessage() {}
 
 func (x *ErrorPatterns) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[13]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1208,7 @@ func (x *ErrorPatterns) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorPatterns.ProtoReflect.Descriptor instead.
 func (*ErrorPatterns) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{13}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ErrorPatterns) GetPatterns() []string {
@@ -1131,7 +1229,7 @@ type Bulkhead struct {
 
 func (x *Bulkhead) Reset() {
 	*x = Bulkhead{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[14]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1143,7 +1241,7 @@ func (x *Bulkhead) String() string {
 func (*Bulkhead) ProtoMessage() {}
 
 func (x *Bulkhead) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[14]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1156,7 +1254,7 @@ func (x *Bulkhead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bulkhead.ProtoReflect.Descriptor instead.
 func (*Bulkhead) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{14}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Bulkhead) GetMaxConcurrentCalls() int64 {
@@ -1190,7 +1288,7 @@ type Timeout struct {
 
 func (x *Timeout) Reset() {
 	*x = Timeout{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[15]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1202,7 +1300,7 @@ func (x *Timeout) String() string {
 func (*Timeout) ProtoMessage() {}
 
 func (x *Timeout) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[15]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1215,7 +1313,7 @@ func (x *Timeout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timeout.ProtoReflect.Descriptor instead.
 func (*Timeout) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{15}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Timeout) GetTimeoutMs() int64 {
@@ -1245,7 +1343,7 @@ type Cache struct {
 
 func (x *Cache) Reset() {
 	*x = Cache{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[16]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +1355,7 @@ func (x *Cache) String() string {
 func (*Cache) ProtoMessage() {}
 
 func (x *Cache) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[16]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +1368,7 @@ func (x *Cache) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cache.ProtoReflect.Descriptor instead.
 func (*Cache) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{16}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Cache) GetTtlMs() int64 {
@@ -1320,7 +1418,7 @@ type Fallback struct {
 
 func (x *Fallback) Reset() {
 	*x = Fallback{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[17]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1332,7 +1430,7 @@ func (x *Fallback) String() string {
 func (*Fallback) ProtoMessage() {}
 
 func (x *Fallback) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[17]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1345,7 +1443,7 @@ func (x *Fallback) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fallback.ProtoReflect.Descriptor instead.
 func (*Fallback) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{17}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Fallback) GetHandler() *Script {
@@ -1374,7 +1472,7 @@ type Match struct {
 
 func (x *Match) Reset() {
 	*x = Match{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[18]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1386,7 +1484,7 @@ func (x *Match) String() string {
 func (*Match) ProtoMessage() {}
 
 func (x *Match) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[18]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1399,7 +1497,7 @@ func (x *Match) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Match.ProtoReflect.Descriptor instead.
 func (*Match) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{18}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Match) GetErrors() []string {
@@ -1435,7 +1533,7 @@ type Facade struct {
 
 func (x *Facade) Reset() {
 	*x = Facade{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[19]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1447,7 +1545,7 @@ func (x *Facade) String() string {
 func (*Facade) ProtoMessage() {}
 
 func (x *Facade) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[19]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1460,7 +1558,7 @@ func (x *Facade) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facade.ProtoReflect.Descriptor instead.
 func (*Facade) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{19}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Facade) GetName() string {
@@ -1543,7 +1641,7 @@ type HealthMonitor struct {
 
 func (x *HealthMonitor) Reset() {
 	*x = HealthMonitor{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[20]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1555,7 +1653,7 @@ func (x *HealthMonitor) String() string {
 func (*HealthMonitor) ProtoMessage() {}
 
 func (x *HealthMonitor) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[20]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1568,7 +1666,7 @@ func (x *HealthMonitor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthMonitor.ProtoReflect.Descriptor instead.
 func (*HealthMonitor) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{20}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *HealthMonitor) GetProviders() []string {
@@ -1631,7 +1729,7 @@ type HealthCheck struct {
 
 func (x *HealthCheck) Reset() {
 	*x = HealthCheck{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[21]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1643,7 +1741,7 @@ func (x *HealthCheck) String() string {
 func (*HealthCheck) ProtoMessage() {}
 
 func (x *HealthCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[21]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1656,7 +1754,7 @@ func (x *HealthCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthCheck.ProtoReflect.Descriptor instead.
 func (*HealthCheck) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{21}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *HealthCheck) GetProvider() string {
@@ -1685,7 +1783,7 @@ type ProviderFile struct {
 
 func (x *ProviderFile) Reset() {
 	*x = ProviderFile{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[22]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +1795,7 @@ func (x *ProviderFile) String() string {
 func (*ProviderFile) ProtoMessage() {}
 
 func (x *ProviderFile) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[22]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +1808,7 @@ func (x *ProviderFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProviderFile.ProtoReflect.Descriptor instead.
 func (*ProviderFile) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{22}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ProviderFile) GetFile() []byte {
@@ -1750,7 +1848,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[23]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1762,7 +1860,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[23]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1775,7 +1873,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{23}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Step) GetAction() isStep_Action {
@@ -1984,7 +2082,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[24]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1996,7 +2094,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[24]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2009,7 +2107,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{24}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Target) GetPolicy() string {
@@ -2036,7 +2134,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[25]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2048,7 +2146,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[25]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2061,7 +2159,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{25}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Call) GetId() string {
@@ -2117,7 +2215,7 @@ type Script struct {
 
 func (x *Script) Reset() {
 	*x = Script{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[26]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2129,7 +2227,7 @@ func (x *Script) String() string {
 func (*Script) ProtoMessage() {}
 
 func (x *Script) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[26]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2142,7 +2240,7 @@ func (x *Script) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Script.ProtoReflect.Descriptor instead.
 func (*Script) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{26}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Script) GetAfterMs() int64 {
@@ -2224,7 +2322,7 @@ type Never struct {
 
 func (x *Never) Reset() {
 	*x = Never{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[27]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2236,7 +2334,7 @@ func (x *Never) String() string {
 func (*Never) ProtoMessage() {}
 
 func (x *Never) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[27]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2249,7 +2347,7 @@ func (x *Never) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Never.ProtoReflect.Descriptor instead.
 func (*Never) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{27}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{29}
 }
 
 type OnCancel struct {
@@ -2272,7 +2370,7 @@ type OnCancel struct {
 
 func (x *OnCancel) Reset() {
 	*x = OnCancel{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[28]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2284,7 +2382,7 @@ func (x *OnCancel) String() string {
 func (*OnCancel) ProtoMessage() {}
 
 func (x *OnCancel) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[28]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2297,7 +2395,7 @@ func (x *OnCancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnCancel.ProtoReflect.Descriptor instead.
 func (*OnCancel) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{28}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *OnCancel) GetReaction() isOnCancel_Reaction {
@@ -2392,7 +2490,7 @@ type Ignore struct {
 
 func (x *Ignore) Reset() {
 	*x = Ignore{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[29]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2404,7 +2502,7 @@ func (x *Ignore) String() string {
 func (*Ignore) ProtoMessage() {}
 
 func (x *Ignore) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[29]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2417,7 +2515,7 @@ func (x *Ignore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ignore.ProtoReflect.Descriptor instead.
 func (*Ignore) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{29}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{31}
 }
 
 // A result. Without text: the language's empty value (None, nil, undefined).
@@ -2430,7 +2528,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[30]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2442,7 +2540,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[30]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2455,7 +2553,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{30}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Value) GetText() string {
@@ -2480,7 +2578,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[31]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2492,7 +2590,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[31]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2505,7 +2603,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{31}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Error) GetMessage() string {
@@ -2563,7 +2661,7 @@ type Observation struct {
 
 func (x *Observation) Reset() {
 	*x = Observation{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[32]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2575,7 +2673,7 @@ func (x *Observation) String() string {
 func (*Observation) ProtoMessage() {}
 
 func (x *Observation) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[32]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2588,7 +2686,7 @@ func (x *Observation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observation.ProtoReflect.Descriptor instead.
 func (*Observation) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{32}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Observation) GetFaults() []*Fault {
@@ -2639,7 +2737,7 @@ type Fault struct {
 
 func (x *Fault) Reset() {
 	*x = Fault{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[33]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2651,7 +2749,7 @@ func (x *Fault) String() string {
 func (*Fault) ProtoMessage() {}
 
 func (x *Fault) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[33]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2664,7 +2762,7 @@ func (x *Fault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fault.ProtoReflect.Descriptor instead.
 func (*Fault) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{33}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Fault) GetCode() string {
@@ -2699,7 +2797,7 @@ func (x *Fault) GetMessage() string {
 type StepObservation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	NowMs int64                  `protobuf:"varint,1,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`
-	// Every call so far.
+	// Every call so far, and every policy that has statistics. One that is as it was after the step before may be left out.
 	Calls    []*CallObservation `protobuf:"bytes,2,rep,name=calls,proto3" json:"calls,omitempty"`
 	Policies []*PolicyState     `protobuf:"bytes,3,rep,name=policies,proto3" json:"policies,omitempty"`
 	// Since the previous step, in order.
@@ -2713,7 +2811,7 @@ type StepObservation struct {
 
 func (x *StepObservation) Reset() {
 	*x = StepObservation{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[34]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2725,7 +2823,7 @@ func (x *StepObservation) String() string {
 func (*StepObservation) ProtoMessage() {}
 
 func (x *StepObservation) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[34]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2738,7 +2836,7 @@ func (x *StepObservation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepObservation.ProtoReflect.Descriptor instead.
 func (*StepObservation) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{34}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *StepObservation) GetNowMs() int64 {
@@ -2803,7 +2901,7 @@ type CallObservation struct {
 
 func (x *CallObservation) Reset() {
 	*x = CallObservation{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[35]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2815,7 +2913,7 @@ func (x *CallObservation) String() string {
 func (*CallObservation) ProtoMessage() {}
 
 func (x *CallObservation) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[35]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2828,7 +2926,7 @@ func (x *CallObservation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallObservation.ProtoReflect.Descriptor instead.
 func (*CallObservation) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{35}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CallObservation) GetId() string {
@@ -2923,7 +3021,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[36]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2935,7 +3033,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[36]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2948,7 +3046,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{36}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{38}
 }
 
 type CallError struct {
@@ -2968,7 +3066,7 @@ type CallError struct {
 
 func (x *CallError) Reset() {
 	*x = CallError{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[37]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2980,7 +3078,7 @@ func (x *CallError) String() string {
 func (*CallError) ProtoMessage() {}
 
 func (x *CallError) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[37]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2993,7 +3091,7 @@ func (x *CallError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallError.ProtoReflect.Descriptor instead.
 func (*CallError) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{37}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CallError) GetCode() string {
@@ -3054,7 +3152,7 @@ type PolicyState struct {
 
 func (x *PolicyState) Reset() {
 	*x = PolicyState{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[38]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3066,7 +3164,7 @@ func (x *PolicyState) String() string {
 func (*PolicyState) ProtoMessage() {}
 
 func (x *PolicyState) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[38]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3079,7 +3177,7 @@ func (x *PolicyState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyState.ProtoReflect.Descriptor instead.
 func (*PolicyState) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{38}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *PolicyState) GetName() string {
@@ -3181,7 +3279,7 @@ type CircuitBreakerState struct {
 
 func (x *CircuitBreakerState) Reset() {
 	*x = CircuitBreakerState{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[39]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3193,7 +3291,7 @@ func (x *CircuitBreakerState) String() string {
 func (*CircuitBreakerState) ProtoMessage() {}
 
 func (x *CircuitBreakerState) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[39]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3206,7 +3304,7 @@ func (x *CircuitBreakerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CircuitBreakerState.ProtoReflect.Descriptor instead.
 func (*CircuitBreakerState) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{39}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CircuitBreakerState) GetState() string {
@@ -3310,7 +3408,7 @@ type BulkheadState struct {
 
 func (x *BulkheadState) Reset() {
 	*x = BulkheadState{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[40]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3322,7 +3420,7 @@ func (x *BulkheadState) String() string {
 func (*BulkheadState) ProtoMessage() {}
 
 func (x *BulkheadState) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[40]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3335,7 +3433,7 @@ func (x *BulkheadState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BulkheadState.ProtoReflect.Descriptor instead.
 func (*BulkheadState) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{40}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *BulkheadState) GetConcurrentExecutions() int64 {
@@ -3361,7 +3459,7 @@ type CacheState struct {
 
 func (x *CacheState) Reset() {
 	*x = CacheState{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[41]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3373,7 +3471,7 @@ func (x *CacheState) String() string {
 func (*CacheState) ProtoMessage() {}
 
 func (x *CacheState) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[41]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3386,7 +3484,7 @@ func (x *CacheState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CacheState.ProtoReflect.Descriptor instead.
 func (*CacheState) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{41}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CacheState) GetSize() int64 {
@@ -3407,7 +3505,7 @@ type FacadeStatus struct {
 
 func (x *FacadeStatus) Reset() {
 	*x = FacadeStatus{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[42]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3419,7 +3517,7 @@ func (x *FacadeStatus) String() string {
 func (*FacadeStatus) ProtoMessage() {}
 
 func (x *FacadeStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[42]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3432,7 +3530,7 @@ func (x *FacadeStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FacadeStatus.ProtoReflect.Descriptor instead.
 func (*FacadeStatus) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{42}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *FacadeStatus) GetCircuitState() string {
@@ -3482,7 +3580,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[43]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3494,7 +3592,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[43]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3507,7 +3605,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{43}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Event) GetType() string {
@@ -3642,7 +3740,7 @@ type ProviderHealth struct {
 
 func (x *ProviderHealth) Reset() {
 	*x = ProviderHealth{}
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[44]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3654,7 +3752,7 @@ func (x *ProviderHealth) String() string {
 func (*ProviderHealth) ProtoMessage() {}
 
 func (x *ProviderHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[44]
+	mi := &file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3667,7 +3765,7 @@ func (x *ProviderHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProviderHealth.ProtoReflect.Descriptor instead.
 func (*ProviderHealth) Descriptor() ([]byte, []int) {
-	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{44}
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ProviderHealth) GetProvider() string {
@@ -3710,20 +3808,25 @@ var File_skidbladnir_conformance_v1_test_driver_proto protoreflect.FileDescripto
 const file_skidbladnir_conformance_v1_test_driver_proto_rawDesc = "" +
 	"\n" +
 	",skidbladnir/conformance/v1/test_driver.proto\x12\x1askidbladnir.conformance.v1\"\x11\n" +
-	"\x0fDescribeRequest\"\xc1\x01\n" +
+	"\x0fDescribeRequest\"\xdb\x01\n" +
 	"\x10DescribeResponse\x12\x1a\n" +
 	"\blanguage\x18\x01 \x01(\tR\blanguage\x12'\n" +
 	"\x0fpackage_version\x18\x02 \x01(\tR\x0epackageVersion\x12!\n" +
 	"\fspec_version\x18\x03 \x01(\tR\vspecVersion\x12)\n" +
 	"\x10protocol_version\x18\x04 \x01(\rR\x0fprotocolVersion\x12\x1a\n" +
-	"\bfeatures\x18\x05 \x03(\tR\bfeatures\"H\n" +
+	"\bfeatures\x18\x05 \x03(\tR\bfeatures\x12\x18\n" +
+	"\abatches\x18\x06 \x01(\bR\abatches\"H\n" +
 	"\rReplayRequest\x127\n" +
 	"\x05trace\x18\x01 \x01(\v2!.skidbladnir.conformance.v1.TraceR\x05trace\"\xa6\x01\n" +
 	"\x0eReplayResponse\x12\x19\n" +
 	"\btrace_id\x18\x01 \x01(\tR\atraceId\x12K\n" +
 	"\vobservation\x18\x02 \x01(\v2'.skidbladnir.conformance.v1.ObservationH\x00R\vobservation\x12\"\n" +
 	"\vunsupported\x18\x03 \x01(\tH\x00R\vunsupportedB\b\n" +
-	"\x06result\"\xa6\x01\n" +
+	"\x06result\"Q\n" +
+	"\x14ReplayBatchesRequest\x129\n" +
+	"\x06traces\x18\x01 \x03(\v2!.skidbladnir.conformance.v1.TraceR\x06traces\"a\n" +
+	"\x15ReplayBatchesResponse\x12H\n" +
+	"\tresponses\x18\x01 \x03(\v2*.skidbladnir.conformance.v1.ReplayResponseR\tresponses\"\xa6\x01\n" +
 	"\x05Trace\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12=\n" +
 	"\asubject\x18\x02 \x01(\v2#.skidbladnir.conformance.v1.SubjectR\asubject\x126\n" +
@@ -4060,11 +4163,12 @@ const file_skidbladnir_conformance_v1_test_driver_proto_rawDesc = "" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12(\n" +
 	"\x10response_time_ms\x18\x03 \x01(\x03R\x0eresponseTimeMs\x12#\n" +
 	"\rcircuit_state\x18\x04 \x01(\tR\fcircuitState\x12!\n" +
-	"\ffailure_rate\x18\x05 \x01(\x01R\vfailureRate2\xd8\x01\n" +
+	"\ffailure_rate\x18\x05 \x01(\x01R\vfailureRate2\xd2\x02\n" +
 	"\n" +
 	"TestDriver\x12e\n" +
 	"\bDescribe\x12+.skidbladnir.conformance.v1.DescribeRequest\x1a,.skidbladnir.conformance.v1.DescribeResponse\x12c\n" +
-	"\x06Replay\x12).skidbladnir.conformance.v1.ReplayRequest\x1a*.skidbladnir.conformance.v1.ReplayResponse(\x010\x01B%Z#skidbladnir.dev/driver/testdriverpbb\x06proto3"
+	"\x06Replay\x12).skidbladnir.conformance.v1.ReplayRequest\x1a*.skidbladnir.conformance.v1.ReplayResponse(\x010\x01\x12x\n" +
+	"\rReplayBatches\x120.skidbladnir.conformance.v1.ReplayBatchesRequest\x1a1.skidbladnir.conformance.v1.ReplayBatchesResponse(\x010\x01B%Z#skidbladnir.dev/driver/testdriverpbb\x06proto3"
 
 var (
 	file_skidbladnir_conformance_v1_test_driver_proto_rawDescOnce sync.Once
@@ -4078,128 +4182,134 @@ func file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP() []byte {
 	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescData
 }
 
-var file_skidbladnir_conformance_v1_test_driver_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_skidbladnir_conformance_v1_test_driver_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_skidbladnir_conformance_v1_test_driver_proto_goTypes = []any{
-	(*DescribeRequest)(nil),     // 0: skidbladnir.conformance.v1.DescribeRequest
-	(*DescribeResponse)(nil),    // 1: skidbladnir.conformance.v1.DescribeResponse
-	(*ReplayRequest)(nil),       // 2: skidbladnir.conformance.v1.ReplayRequest
-	(*ReplayResponse)(nil),      // 3: skidbladnir.conformance.v1.ReplayResponse
-	(*Trace)(nil),               // 4: skidbladnir.conformance.v1.Trace
-	(*Subject)(nil),             // 5: skidbladnir.conformance.v1.Subject
-	(*Composition)(nil),         // 6: skidbladnir.conformance.v1.Composition
-	(*Policy)(nil),              // 7: skidbladnir.conformance.v1.Policy
-	(*CircuitBreaker)(nil),      // 8: skidbladnir.conformance.v1.CircuitBreaker
-	(*Window)(nil),              // 9: skidbladnir.conformance.v1.Window
-	(*SlowCall)(nil),            // 10: skidbladnir.conformance.v1.SlowCall
-	(*ResetTimeoutBackoff)(nil), // 11: skidbladnir.conformance.v1.ResetTimeoutBackoff
-	(*Retry)(nil),               // 12: skidbladnir.conformance.v1.Retry
-	(*ErrorPatterns)(nil),       // 13: skidbladnir.conformance.v1.ErrorPatterns
-	(*Bulkhead)(nil),            // 14: skidbladnir.conformance.v1.Bulkhead
-	(*Timeout)(nil),             // 15: skidbladnir.conformance.v1.Timeout
-	(*Cache)(nil),               // 16: skidbladnir.conformance.v1.Cache
-	(*Fallback)(nil),            // 17: skidbladnir.conformance.v1.Fallback
-	(*Match)(nil),               // 18: skidbladnir.conformance.v1.Match
-	(*Facade)(nil),              // 19: skidbladnir.conformance.v1.Facade
-	(*HealthMonitor)(nil),       // 20: skidbladnir.conformance.v1.HealthMonitor
-	(*HealthCheck)(nil),         // 21: skidbladnir.conformance.v1.HealthCheck
-	(*ProviderFile)(nil),        // 22: skidbladnir.conformance.v1.ProviderFile
-	(*Step)(nil),                // 23: skidbladnir.conformance.v1.Step
-	(*Target)(nil),              // 24: skidbladnir.conformance.v1.Target
-	(*Call)(nil),                // 25: skidbladnir.conformance.v1.Call
-	(*Script)(nil),              // 26: skidbladnir.conformance.v1.Script
-	(*Never)(nil),               // 27: skidbladnir.conformance.v1.Never
-	(*OnCancel)(nil),            // 28: skidbladnir.conformance.v1.OnCancel
-	(*Ignore)(nil),              // 29: skidbladnir.conformance.v1.Ignore
-	(*Value)(nil),               // 30: skidbladnir.conformance.v1.Value
-	(*Error)(nil),               // 31: skidbladnir.conformance.v1.Error
-	(*Observation)(nil),         // 32: skidbladnir.conformance.v1.Observation
-	(*Fault)(nil),               // 33: skidbladnir.conformance.v1.Fault
-	(*StepObservation)(nil),     // 34: skidbladnir.conformance.v1.StepObservation
-	(*CallObservation)(nil),     // 35: skidbladnir.conformance.v1.CallObservation
-	(*Pending)(nil),             // 36: skidbladnir.conformance.v1.Pending
-	(*CallError)(nil),           // 37: skidbladnir.conformance.v1.CallError
-	(*PolicyState)(nil),         // 38: skidbladnir.conformance.v1.PolicyState
-	(*CircuitBreakerState)(nil), // 39: skidbladnir.conformance.v1.CircuitBreakerState
-	(*BulkheadState)(nil),       // 40: skidbladnir.conformance.v1.BulkheadState
-	(*CacheState)(nil),          // 41: skidbladnir.conformance.v1.CacheState
-	(*FacadeStatus)(nil),        // 42: skidbladnir.conformance.v1.FacadeStatus
-	(*Event)(nil),               // 43: skidbladnir.conformance.v1.Event
-	(*ProviderHealth)(nil),      // 44: skidbladnir.conformance.v1.ProviderHealth
+	(*DescribeRequest)(nil),       // 0: skidbladnir.conformance.v1.DescribeRequest
+	(*DescribeResponse)(nil),      // 1: skidbladnir.conformance.v1.DescribeResponse
+	(*ReplayRequest)(nil),         // 2: skidbladnir.conformance.v1.ReplayRequest
+	(*ReplayResponse)(nil),        // 3: skidbladnir.conformance.v1.ReplayResponse
+	(*ReplayBatchesRequest)(nil),  // 4: skidbladnir.conformance.v1.ReplayBatchesRequest
+	(*ReplayBatchesResponse)(nil), // 5: skidbladnir.conformance.v1.ReplayBatchesResponse
+	(*Trace)(nil),                 // 6: skidbladnir.conformance.v1.Trace
+	(*Subject)(nil),               // 7: skidbladnir.conformance.v1.Subject
+	(*Composition)(nil),           // 8: skidbladnir.conformance.v1.Composition
+	(*Policy)(nil),                // 9: skidbladnir.conformance.v1.Policy
+	(*CircuitBreaker)(nil),        // 10: skidbladnir.conformance.v1.CircuitBreaker
+	(*Window)(nil),                // 11: skidbladnir.conformance.v1.Window
+	(*SlowCall)(nil),              // 12: skidbladnir.conformance.v1.SlowCall
+	(*ResetTimeoutBackoff)(nil),   // 13: skidbladnir.conformance.v1.ResetTimeoutBackoff
+	(*Retry)(nil),                 // 14: skidbladnir.conformance.v1.Retry
+	(*ErrorPatterns)(nil),         // 15: skidbladnir.conformance.v1.ErrorPatterns
+	(*Bulkhead)(nil),              // 16: skidbladnir.conformance.v1.Bulkhead
+	(*Timeout)(nil),               // 17: skidbladnir.conformance.v1.Timeout
+	(*Cache)(nil),                 // 18: skidbladnir.conformance.v1.Cache
+	(*Fallback)(nil),              // 19: skidbladnir.conformance.v1.Fallback
+	(*Match)(nil),                 // 20: skidbladnir.conformance.v1.Match
+	(*Facade)(nil),                // 21: skidbladnir.conformance.v1.Facade
+	(*HealthMonitor)(nil),         // 22: skidbladnir.conformance.v1.HealthMonitor
+	(*HealthCheck)(nil),           // 23: skidbladnir.conformance.v1.HealthCheck
+	(*ProviderFile)(nil),          // 24: skidbladnir.conformance.v1.ProviderFile
+	(*Step)(nil),                  // 25: skidbladnir.conformance.v1.Step
+	(*Target)(nil),                // 26: skidbladnir.conformance.v1.Target
+	(*Call)(nil),                  // 27: skidbladnir.conformance.v1.Call
+	(*Script)(nil),                // 28: skidbladnir.conformance.v1.Script
+	(*Never)(nil),                 // 29: skidbladnir.conformance.v1.Never
+	(*OnCancel)(nil),              // 30: skidbladnir.conformance.v1.OnCancel
+	(*Ignore)(nil),                // 31: skidbladnir.conformance.v1.Ignore
+	(*Value)(nil),                 // 32: skidbladnir.conformance.v1.Value
+	(*Error)(nil),                 // 33: skidbladnir.conformance.v1.Error
+	(*Observation)(nil),           // 34: skidbladnir.conformance.v1.Observation
+	(*Fault)(nil),                 // 35: skidbladnir.conformance.v1.Fault
+	(*StepObservation)(nil),       // 36: skidbladnir.conformance.v1.StepObservation
+	(*CallObservation)(nil),       // 37: skidbladnir.conformance.v1.CallObservation
+	(*Pending)(nil),               // 38: skidbladnir.conformance.v1.Pending
+	(*CallError)(nil),             // 39: skidbladnir.conformance.v1.CallError
+	(*PolicyState)(nil),           // 40: skidbladnir.conformance.v1.PolicyState
+	(*CircuitBreakerState)(nil),   // 41: skidbladnir.conformance.v1.CircuitBreakerState
+	(*BulkheadState)(nil),         // 42: skidbladnir.conformance.v1.BulkheadState
+	(*CacheState)(nil),            // 43: skidbladnir.conformance.v1.CacheState
+	(*FacadeStatus)(nil),          // 44: skidbladnir.conformance.v1.FacadeStatus
+	(*Event)(nil),                 // 45: skidbladnir.conformance.v1.Event
+	(*ProviderHealth)(nil),        // 46: skidbladnir.conformance.v1.ProviderHealth
 }
 var file_skidbladnir_conformance_v1_test_driver_proto_depIdxs = []int32{
-	4,  // 0: skidbladnir.conformance.v1.ReplayRequest.trace:type_name -> skidbladnir.conformance.v1.Trace
-	32, // 1: skidbladnir.conformance.v1.ReplayResponse.observation:type_name -> skidbladnir.conformance.v1.Observation
-	5,  // 2: skidbladnir.conformance.v1.Trace.subject:type_name -> skidbladnir.conformance.v1.Subject
-	23, // 3: skidbladnir.conformance.v1.Trace.steps:type_name -> skidbladnir.conformance.v1.Step
-	6,  // 4: skidbladnir.conformance.v1.Subject.composition:type_name -> skidbladnir.conformance.v1.Composition
-	19, // 5: skidbladnir.conformance.v1.Subject.facade:type_name -> skidbladnir.conformance.v1.Facade
-	20, // 6: skidbladnir.conformance.v1.Subject.health:type_name -> skidbladnir.conformance.v1.HealthMonitor
-	22, // 7: skidbladnir.conformance.v1.Subject.provider_file:type_name -> skidbladnir.conformance.v1.ProviderFile
-	7,  // 8: skidbladnir.conformance.v1.Composition.policies:type_name -> skidbladnir.conformance.v1.Policy
-	8,  // 9: skidbladnir.conformance.v1.Policy.circuit_breaker:type_name -> skidbladnir.conformance.v1.CircuitBreaker
-	12, // 10: skidbladnir.conformance.v1.Policy.retry:type_name -> skidbladnir.conformance.v1.Retry
-	14, // 11: skidbladnir.conformance.v1.Policy.bulkhead:type_name -> skidbladnir.conformance.v1.Bulkhead
-	15, // 12: skidbladnir.conformance.v1.Policy.timeout:type_name -> skidbladnir.conformance.v1.Timeout
-	16, // 13: skidbladnir.conformance.v1.Policy.cache:type_name -> skidbladnir.conformance.v1.Cache
-	17, // 14: skidbladnir.conformance.v1.Policy.fallback:type_name -> skidbladnir.conformance.v1.Fallback
-	9,  // 15: skidbladnir.conformance.v1.CircuitBreaker.window:type_name -> skidbladnir.conformance.v1.Window
-	10, // 16: skidbladnir.conformance.v1.CircuitBreaker.slow_call:type_name -> skidbladnir.conformance.v1.SlowCall
-	11, // 17: skidbladnir.conformance.v1.CircuitBreaker.reset_timeout_backoff:type_name -> skidbladnir.conformance.v1.ResetTimeoutBackoff
-	18, // 18: skidbladnir.conformance.v1.CircuitBreaker.is_failure:type_name -> skidbladnir.conformance.v1.Match
-	18, // 19: skidbladnir.conformance.v1.CircuitBreaker.ignore:type_name -> skidbladnir.conformance.v1.Match
-	13, // 20: skidbladnir.conformance.v1.Retry.retryable_errors:type_name -> skidbladnir.conformance.v1.ErrorPatterns
-	18, // 21: skidbladnir.conformance.v1.Retry.is_retryable:type_name -> skidbladnir.conformance.v1.Match
-	26, // 22: skidbladnir.conformance.v1.Fallback.handler:type_name -> skidbladnir.conformance.v1.Script
-	18, // 23: skidbladnir.conformance.v1.Fallback.when:type_name -> skidbladnir.conformance.v1.Match
-	8,  // 24: skidbladnir.conformance.v1.Facade.circuit_breaker:type_name -> skidbladnir.conformance.v1.CircuitBreaker
-	12, // 25: skidbladnir.conformance.v1.Facade.retry:type_name -> skidbladnir.conformance.v1.Retry
-	14, // 26: skidbladnir.conformance.v1.Facade.bulkhead:type_name -> skidbladnir.conformance.v1.Bulkhead
-	15, // 27: skidbladnir.conformance.v1.Facade.timeout:type_name -> skidbladnir.conformance.v1.Timeout
-	16, // 28: skidbladnir.conformance.v1.Facade.cache:type_name -> skidbladnir.conformance.v1.Cache
-	21, // 29: skidbladnir.conformance.v1.HealthMonitor.checks:type_name -> skidbladnir.conformance.v1.HealthCheck
-	7,  // 30: skidbladnir.conformance.v1.HealthMonitor.circuits:type_name -> skidbladnir.conformance.v1.Policy
-	26, // 31: skidbladnir.conformance.v1.HealthCheck.rounds:type_name -> skidbladnir.conformance.v1.Script
-	25, // 32: skidbladnir.conformance.v1.Step.call:type_name -> skidbladnir.conformance.v1.Call
-	24, // 33: skidbladnir.conformance.v1.Step.clear:type_name -> skidbladnir.conformance.v1.Target
-	24, // 34: skidbladnir.conformance.v1.Step.close:type_name -> skidbladnir.conformance.v1.Target
-	24, // 35: skidbladnir.conformance.v1.Step.force_open:type_name -> skidbladnir.conformance.v1.Target
-	24, // 36: skidbladnir.conformance.v1.Step.disable:type_name -> skidbladnir.conformance.v1.Target
-	24, // 37: skidbladnir.conformance.v1.Step.reset:type_name -> skidbladnir.conformance.v1.Target
-	24, // 38: skidbladnir.conformance.v1.Step.check_health:type_name -> skidbladnir.conformance.v1.Target
-	24, // 39: skidbladnir.conformance.v1.Step.start:type_name -> skidbladnir.conformance.v1.Target
-	24, // 40: skidbladnir.conformance.v1.Step.stop:type_name -> skidbladnir.conformance.v1.Target
-	26, // 41: skidbladnir.conformance.v1.Call.op:type_name -> skidbladnir.conformance.v1.Script
-	26, // 42: skidbladnir.conformance.v1.Call.fallback:type_name -> skidbladnir.conformance.v1.Script
-	30, // 43: skidbladnir.conformance.v1.Script.ok:type_name -> skidbladnir.conformance.v1.Value
-	31, // 44: skidbladnir.conformance.v1.Script.error:type_name -> skidbladnir.conformance.v1.Error
-	27, // 45: skidbladnir.conformance.v1.Script.never:type_name -> skidbladnir.conformance.v1.Never
-	28, // 46: skidbladnir.conformance.v1.Script.on_cancel:type_name -> skidbladnir.conformance.v1.OnCancel
-	29, // 47: skidbladnir.conformance.v1.OnCancel.ignore:type_name -> skidbladnir.conformance.v1.Ignore
-	30, // 48: skidbladnir.conformance.v1.OnCancel.ok:type_name -> skidbladnir.conformance.v1.Value
-	31, // 49: skidbladnir.conformance.v1.OnCancel.error:type_name -> skidbladnir.conformance.v1.Error
-	31, // 50: skidbladnir.conformance.v1.Error.cause:type_name -> skidbladnir.conformance.v1.Error
-	33, // 51: skidbladnir.conformance.v1.Observation.faults:type_name -> skidbladnir.conformance.v1.Fault
-	34, // 52: skidbladnir.conformance.v1.Observation.steps:type_name -> skidbladnir.conformance.v1.StepObservation
-	35, // 53: skidbladnir.conformance.v1.StepObservation.calls:type_name -> skidbladnir.conformance.v1.CallObservation
-	38, // 54: skidbladnir.conformance.v1.StepObservation.policies:type_name -> skidbladnir.conformance.v1.PolicyState
-	43, // 55: skidbladnir.conformance.v1.StepObservation.events:type_name -> skidbladnir.conformance.v1.Event
-	44, // 56: skidbladnir.conformance.v1.StepObservation.health:type_name -> skidbladnir.conformance.v1.ProviderHealth
-	36, // 57: skidbladnir.conformance.v1.CallObservation.pending:type_name -> skidbladnir.conformance.v1.Pending
-	30, // 58: skidbladnir.conformance.v1.CallObservation.ok:type_name -> skidbladnir.conformance.v1.Value
-	37, // 59: skidbladnir.conformance.v1.CallObservation.error:type_name -> skidbladnir.conformance.v1.CallError
-	39, // 60: skidbladnir.conformance.v1.PolicyState.circuit_breaker:type_name -> skidbladnir.conformance.v1.CircuitBreakerState
-	40, // 61: skidbladnir.conformance.v1.PolicyState.bulkhead:type_name -> skidbladnir.conformance.v1.BulkheadState
-	41, // 62: skidbladnir.conformance.v1.PolicyState.cache:type_name -> skidbladnir.conformance.v1.CacheState
-	42, // 63: skidbladnir.conformance.v1.PolicyState.facade:type_name -> skidbladnir.conformance.v1.FacadeStatus
-	0,  // 64: skidbladnir.conformance.v1.TestDriver.Describe:input_type -> skidbladnir.conformance.v1.DescribeRequest
-	2,  // 65: skidbladnir.conformance.v1.TestDriver.Replay:input_type -> skidbladnir.conformance.v1.ReplayRequest
-	1,  // 66: skidbladnir.conformance.v1.TestDriver.Describe:output_type -> skidbladnir.conformance.v1.DescribeResponse
-	3,  // 67: skidbladnir.conformance.v1.TestDriver.Replay:output_type -> skidbladnir.conformance.v1.ReplayResponse
-	66, // [66:68] is the sub-list for method output_type
-	64, // [64:66] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	6,  // 0: skidbladnir.conformance.v1.ReplayRequest.trace:type_name -> skidbladnir.conformance.v1.Trace
+	34, // 1: skidbladnir.conformance.v1.ReplayResponse.observation:type_name -> skidbladnir.conformance.v1.Observation
+	6,  // 2: skidbladnir.conformance.v1.ReplayBatchesRequest.traces:type_name -> skidbladnir.conformance.v1.Trace
+	3,  // 3: skidbladnir.conformance.v1.ReplayBatchesResponse.responses:type_name -> skidbladnir.conformance.v1.ReplayResponse
+	7,  // 4: skidbladnir.conformance.v1.Trace.subject:type_name -> skidbladnir.conformance.v1.Subject
+	25, // 5: skidbladnir.conformance.v1.Trace.steps:type_name -> skidbladnir.conformance.v1.Step
+	8,  // 6: skidbladnir.conformance.v1.Subject.composition:type_name -> skidbladnir.conformance.v1.Composition
+	21, // 7: skidbladnir.conformance.v1.Subject.facade:type_name -> skidbladnir.conformance.v1.Facade
+	22, // 8: skidbladnir.conformance.v1.Subject.health:type_name -> skidbladnir.conformance.v1.HealthMonitor
+	24, // 9: skidbladnir.conformance.v1.Subject.provider_file:type_name -> skidbladnir.conformance.v1.ProviderFile
+	9,  // 10: skidbladnir.conformance.v1.Composition.policies:type_name -> skidbladnir.conformance.v1.Policy
+	10, // 11: skidbladnir.conformance.v1.Policy.circuit_breaker:type_name -> skidbladnir.conformance.v1.CircuitBreaker
+	14, // 12: skidbladnir.conformance.v1.Policy.retry:type_name -> skidbladnir.conformance.v1.Retry
+	16, // 13: skidbladnir.conformance.v1.Policy.bulkhead:type_name -> skidbladnir.conformance.v1.Bulkhead
+	17, // 14: skidbladnir.conformance.v1.Policy.timeout:type_name -> skidbladnir.conformance.v1.Timeout
+	18, // 15: skidbladnir.conformance.v1.Policy.cache:type_name -> skidbladnir.conformance.v1.Cache
+	19, // 16: skidbladnir.conformance.v1.Policy.fallback:type_name -> skidbladnir.conformance.v1.Fallback
+	11, // 17: skidbladnir.conformance.v1.CircuitBreaker.window:type_name -> skidbladnir.conformance.v1.Window
+	12, // 18: skidbladnir.conformance.v1.CircuitBreaker.slow_call:type_name -> skidbladnir.conformance.v1.SlowCall
+	13, // 19: skidbladnir.conformance.v1.CircuitBreaker.reset_timeout_backoff:type_name -> skidbladnir.conformance.v1.ResetTimeoutBackoff
+	20, // 20: skidbladnir.conformance.v1.CircuitBreaker.is_failure:type_name -> skidbladnir.conformance.v1.Match
+	20, // 21: skidbladnir.conformance.v1.CircuitBreaker.ignore:type_name -> skidbladnir.conformance.v1.Match
+	15, // 22: skidbladnir.conformance.v1.Retry.retryable_errors:type_name -> skidbladnir.conformance.v1.ErrorPatterns
+	20, // 23: skidbladnir.conformance.v1.Retry.is_retryable:type_name -> skidbladnir.conformance.v1.Match
+	28, // 24: skidbladnir.conformance.v1.Fallback.handler:type_name -> skidbladnir.conformance.v1.Script
+	20, // 25: skidbladnir.conformance.v1.Fallback.when:type_name -> skidbladnir.conformance.v1.Match
+	10, // 26: skidbladnir.conformance.v1.Facade.circuit_breaker:type_name -> skidbladnir.conformance.v1.CircuitBreaker
+	14, // 27: skidbladnir.conformance.v1.Facade.retry:type_name -> skidbladnir.conformance.v1.Retry
+	16, // 28: skidbladnir.conformance.v1.Facade.bulkhead:type_name -> skidbladnir.conformance.v1.Bulkhead
+	17, // 29: skidbladnir.conformance.v1.Facade.timeout:type_name -> skidbladnir.conformance.v1.Timeout
+	18, // 30: skidbladnir.conformance.v1.Facade.cache:type_name -> skidbladnir.conformance.v1.Cache
+	23, // 31: skidbladnir.conformance.v1.HealthMonitor.checks:type_name -> skidbladnir.conformance.v1.HealthCheck
+	9,  // 32: skidbladnir.conformance.v1.HealthMonitor.circuits:type_name -> skidbladnir.conformance.v1.Policy
+	28, // 33: skidbladnir.conformance.v1.HealthCheck.rounds:type_name -> skidbladnir.conformance.v1.Script
+	27, // 34: skidbladnir.conformance.v1.Step.call:type_name -> skidbladnir.conformance.v1.Call
+	26, // 35: skidbladnir.conformance.v1.Step.clear:type_name -> skidbladnir.conformance.v1.Target
+	26, // 36: skidbladnir.conformance.v1.Step.close:type_name -> skidbladnir.conformance.v1.Target
+	26, // 37: skidbladnir.conformance.v1.Step.force_open:type_name -> skidbladnir.conformance.v1.Target
+	26, // 38: skidbladnir.conformance.v1.Step.disable:type_name -> skidbladnir.conformance.v1.Target
+	26, // 39: skidbladnir.conformance.v1.Step.reset:type_name -> skidbladnir.conformance.v1.Target
+	26, // 40: skidbladnir.conformance.v1.Step.check_health:type_name -> skidbladnir.conformance.v1.Target
+	26, // 41: skidbladnir.conformance.v1.Step.start:type_name -> skidbladnir.conformance.v1.Target
+	26, // 42: skidbladnir.conformance.v1.Step.stop:type_name -> skidbladnir.conformance.v1.Target
+	28, // 43: skidbladnir.conformance.v1.Call.op:type_name -> skidbladnir.conformance.v1.Script
+	28, // 44: skidbladnir.conformance.v1.Call.fallback:type_name -> skidbladnir.conformance.v1.Script
+	32, // 45: skidbladnir.conformance.v1.Script.ok:type_name -> skidbladnir.conformance.v1.Value
+	33, // 46: skidbladnir.conformance.v1.Script.error:type_name -> skidbladnir.conformance.v1.Error
+	29, // 47: skidbladnir.conformance.v1.Script.never:type_name -> skidbladnir.conformance.v1.Never
+	30, // 48: skidbladnir.conformance.v1.Script.on_cancel:type_name -> skidbladnir.conformance.v1.OnCancel
+	31, // 49: skidbladnir.conformance.v1.OnCancel.ignore:type_name -> skidbladnir.conformance.v1.Ignore
+	32, // 50: skidbladnir.conformance.v1.OnCancel.ok:type_name -> skidbladnir.conformance.v1.Value
+	33, // 51: skidbladnir.conformance.v1.OnCancel.error:type_name -> skidbladnir.conformance.v1.Error
+	33, // 52: skidbladnir.conformance.v1.Error.cause:type_name -> skidbladnir.conformance.v1.Error
+	35, // 53: skidbladnir.conformance.v1.Observation.faults:type_name -> skidbladnir.conformance.v1.Fault
+	36, // 54: skidbladnir.conformance.v1.Observation.steps:type_name -> skidbladnir.conformance.v1.StepObservation
+	37, // 55: skidbladnir.conformance.v1.StepObservation.calls:type_name -> skidbladnir.conformance.v1.CallObservation
+	40, // 56: skidbladnir.conformance.v1.StepObservation.policies:type_name -> skidbladnir.conformance.v1.PolicyState
+	45, // 57: skidbladnir.conformance.v1.StepObservation.events:type_name -> skidbladnir.conformance.v1.Event
+	46, // 58: skidbladnir.conformance.v1.StepObservation.health:type_name -> skidbladnir.conformance.v1.ProviderHealth
+	38, // 59: skidbladnir.conformance.v1.CallObservation.pending:type_name -> skidbladnir.conformance.v1.Pending
+	32, // 60: skidbladnir.conformance.v1.CallObservation.ok:type_name -> skidbladnir.conformance.v1.Value
+	39, // 61: skidbladnir.conformance.v1.CallObservation.error:type_name -> skidbladnir.conformance.v1.CallError
+	41, // 62: skidbladnir.conformance.v1.PolicyState.circuit_breaker:type_name -> skidbladnir.conformance.v1.CircuitBreakerState
+	42, // 63: skidbladnir.conformance.v1.PolicyState.bulkhead:type_name -> skidbladnir.conformance.v1.BulkheadState
+	43, // 64: skidbladnir.conformance.v1.PolicyState.cache:type_name -> skidbladnir.conformance.v1.CacheState
+	44, // 65: skidbladnir.conformance.v1.PolicyState.facade:type_name -> skidbladnir.conformance.v1.FacadeStatus
+	0,  // 66: skidbladnir.conformance.v1.TestDriver.Describe:input_type -> skidbladnir.conformance.v1.DescribeRequest
+	2,  // 67: skidbladnir.conformance.v1.TestDriver.Replay:input_type -> skidbladnir.conformance.v1.ReplayRequest
+	4,  // 68: skidbladnir.conformance.v1.TestDriver.ReplayBatches:input_type -> skidbladnir.conformance.v1.ReplayBatchesRequest
+	1,  // 69: skidbladnir.conformance.v1.TestDriver.Describe:output_type -> skidbladnir.conformance.v1.DescribeResponse
+	3,  // 70: skidbladnir.conformance.v1.TestDriver.Replay:output_type -> skidbladnir.conformance.v1.ReplayResponse
+	5,  // 71: skidbladnir.conformance.v1.TestDriver.ReplayBatches:output_type -> skidbladnir.conformance.v1.ReplayBatchesResponse
+	69, // [69:72] is the sub-list for method output_type
+	66, // [66:69] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_skidbladnir_conformance_v1_test_driver_proto_init() }
@@ -4211,13 +4321,13 @@ func file_skidbladnir_conformance_v1_test_driver_proto_init() {
 		(*ReplayResponse_Observation)(nil),
 		(*ReplayResponse_Unsupported)(nil),
 	}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[5].OneofWrappers = []any{
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[7].OneofWrappers = []any{
 		(*Subject_Composition)(nil),
 		(*Subject_Facade)(nil),
 		(*Subject_Health)(nil),
 		(*Subject_ProviderFile)(nil),
 	}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[7].OneofWrappers = []any{
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[9].OneofWrappers = []any{
 		(*Policy_CircuitBreaker)(nil),
 		(*Policy_Retry)(nil),
 		(*Policy_Bulkhead)(nil),
@@ -4225,18 +4335,18 @@ func file_skidbladnir_conformance_v1_test_driver_proto_init() {
 		(*Policy_Cache)(nil),
 		(*Policy_Fallback)(nil),
 	}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[8].OneofWrappers = []any{}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[9].OneofWrappers = []any{}
 	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[10].OneofWrappers = []any{}
 	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[11].OneofWrappers = []any{}
 	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[12].OneofWrappers = []any{}
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[13].OneofWrappers = []any{}
 	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[14].OneofWrappers = []any{}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[15].OneofWrappers = []any{}
 	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[16].OneofWrappers = []any{}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[19].OneofWrappers = []any{}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[20].OneofWrappers = []any{}
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[17].OneofWrappers = []any{}
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[18].OneofWrappers = []any{}
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[21].OneofWrappers = []any{}
 	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[22].OneofWrappers = []any{}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[23].OneofWrappers = []any{
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[24].OneofWrappers = []any{}
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[25].OneofWrappers = []any{
 		(*Step_Call)(nil),
 		(*Step_Cancel)(nil),
 		(*Step_AdvanceMs)(nil),
@@ -4250,44 +4360,44 @@ func file_skidbladnir_conformance_v1_test_driver_proto_init() {
 		(*Step_Start)(nil),
 		(*Step_Stop)(nil),
 	}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[24].OneofWrappers = []any{}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[25].OneofWrappers = []any{}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[26].OneofWrappers = []any{
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[26].OneofWrappers = []any{}
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[27].OneofWrappers = []any{}
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[28].OneofWrappers = []any{
 		(*Script_Ok)(nil),
 		(*Script_Error)(nil),
 		(*Script_Never)(nil),
 	}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[28].OneofWrappers = []any{
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[30].OneofWrappers = []any{
 		(*OnCancel_Ignore)(nil),
 		(*OnCancel_SettleAfterMs)(nil),
 		(*OnCancel_Ok)(nil),
 		(*OnCancel_Error)(nil),
 	}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[30].OneofWrappers = []any{}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[31].OneofWrappers = []any{}
 	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[32].OneofWrappers = []any{}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[35].OneofWrappers = []any{
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[33].OneofWrappers = []any{}
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[34].OneofWrappers = []any{}
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[37].OneofWrappers = []any{
 		(*CallObservation_Pending)(nil),
 		(*CallObservation_Ok)(nil),
 		(*CallObservation_Error)(nil),
 	}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[37].OneofWrappers = []any{}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[38].OneofWrappers = []any{
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[39].OneofWrappers = []any{}
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[40].OneofWrappers = []any{
 		(*PolicyState_CircuitBreaker)(nil),
 		(*PolicyState_Bulkhead)(nil),
 		(*PolicyState_Cache)(nil),
 		(*PolicyState_Facade)(nil),
 	}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[39].OneofWrappers = []any{}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[42].OneofWrappers = []any{}
-	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[43].OneofWrappers = []any{}
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[41].OneofWrappers = []any{}
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[44].OneofWrappers = []any{}
+	file_skidbladnir_conformance_v1_test_driver_proto_msgTypes[45].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skidbladnir_conformance_v1_test_driver_proto_rawDesc), len(file_skidbladnir_conformance_v1_test_driver_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   45,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,8 +24,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TestDriver_Describe_FullMethodName = "/skidbladnir.conformance.v1.TestDriver/Describe"
-	TestDriver_Replay_FullMethodName   = "/skidbladnir.conformance.v1.TestDriver/Replay"
+	TestDriver_Describe_FullMethodName      = "/skidbladnir.conformance.v1.TestDriver/Describe"
+	TestDriver_Replay_FullMethodName        = "/skidbladnir.conformance.v1.TestDriver/Replay"
+	TestDriver_ReplayBatches_FullMethodName = "/skidbladnir.conformance.v1.TestDriver/ReplayBatches"
 )
 
 // TestDriverClient is the client API for TestDriver service.
@@ -36,6 +37,8 @@ type TestDriverClient interface {
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
 	// Replay answers every trace with one response, in the order received. The runner may send ahead.
 	Replay(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ReplayRequest, ReplayResponse], error)
+	// ReplayBatches is Replay with several traces in a message, for many traces in a short time. A driver need not have it.
+	ReplayBatches(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ReplayBatchesRequest, ReplayBatchesResponse], error)
 }
 
 type testDriverClient struct {
@@ -69,6 +72,19 @@ func (c *testDriverClient) Replay(ctx context.Context, opts ...grpc.CallOption) 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type TestDriver_ReplayClient = grpc.BidiStreamingClient[ReplayRequest, ReplayResponse]
 
+func (c *testDriverClient) ReplayBatches(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ReplayBatchesRequest, ReplayBatchesResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &TestDriver_ServiceDesc.Streams[1], TestDriver_ReplayBatches_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ReplayBatchesRequest, ReplayBatchesResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TestDriver_ReplayBatchesClient = grpc.BidiStreamingClient[ReplayBatchesRequest, ReplayBatchesResponse]
+
 // TestDriverServer is the server API for TestDriver service.
 // All implementations must embed UnimplementedTestDriverServer
 // for forward compatibility.
@@ -77,6 +93,8 @@ type TestDriverServer interface {
 	Describe(context.Context, *DescribeRequest) (*DescribeResponse, error)
 	// Replay answers every trace with one response, in the order received. The runner may send ahead.
 	Replay(grpc.BidiStreamingServer[ReplayRequest, ReplayResponse]) error
+	// ReplayBatches is Replay with several traces in a message, for many traces in a short time. A driver need not have it.
+	ReplayBatches(grpc.BidiStreamingServer[ReplayBatchesRequest, ReplayBatchesResponse]) error
 	mustEmbedUnimplementedTestDriverServer()
 }
 
@@ -92,6 +110,9 @@ func (UnimplementedTestDriverServer) Describe(context.Context, *DescribeRequest)
 }
 func (UnimplementedTestDriverServer) Replay(grpc.BidiStreamingServer[ReplayRequest, ReplayResponse]) error {
 	return status.Error(codes.Unimplemented, "method Replay not implemented")
+}
+func (UnimplementedTestDriverServer) ReplayBatches(grpc.BidiStreamingServer[ReplayBatchesRequest, ReplayBatchesResponse]) error {
+	return status.Error(codes.Unimplemented, "method ReplayBatches not implemented")
 }
 func (UnimplementedTestDriverServer) mustEmbedUnimplementedTestDriverServer() {}
 func (UnimplementedTestDriverServer) testEmbeddedByValue()                    {}
@@ -139,6 +160,13 @@ func _TestDriver_Replay_Handler(srv interface{}, stream grpc.ServerStream) error
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type TestDriver_ReplayServer = grpc.BidiStreamingServer[ReplayRequest, ReplayResponse]
 
+func _TestDriver_ReplayBatches_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(TestDriverServer).ReplayBatches(&grpc.GenericServerStream[ReplayBatchesRequest, ReplayBatchesResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TestDriver_ReplayBatchesServer = grpc.BidiStreamingServer[ReplayBatchesRequest, ReplayBatchesResponse]
+
 // TestDriver_ServiceDesc is the grpc.ServiceDesc for TestDriver service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -155,6 +183,12 @@ var TestDriver_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Replay",
 			Handler:       _TestDriver_Replay_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "ReplayBatches",
+			Handler:       _TestDriver_ReplayBatches_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
 		},

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file test_driver.proto.
  */
 export const file_test_driver: GenFile = /*@__PURE__*/
-  fileDesc("ChF0ZXN0X2RyaXZlci5wcm90bxIac2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEiEQoPRGVzY3JpYmVSZXF1ZXN0In8KEERlc2NyaWJlUmVzcG9uc2USEAoIbGFuZ3VhZ2UYASABKAkSFwoPcGFja2FnZV92ZXJzaW9uGAIgASgJEhQKDHNwZWNfdmVyc2lvbhgDIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAQgASgNEhAKCGZlYXR1cmVzGAUgAygJIkEKDVJlcGxheVJlcXVlc3QSMAoFdHJhY2UYASABKAsyIS5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5UcmFjZSKDAQoOUmVwbGF5UmVzcG9uc2USEAoIdHJhY2VfaWQYASABKAkSPgoLb2JzZXJ2YXRpb24YAiABKAsyJy5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5PYnNlcnZhdGlvbkgAEhUKC3Vuc3VwcG9ydGVkGAMgASgJSABCCAoGcmVzdWx0IooBCgVUcmFjZRIKCgJpZBgBIAEoCRI0CgdzdWJqZWN0GAIgASgLMiMuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuU3ViamVjdBIvCgVzdGVwcxgDIAMoCzIgLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlN0ZXASDgoGcmFuZG9tGAQgAygBIocCCgdTdWJqZWN0Ej4KC2NvbXBvc2l0aW9uGAEgASgLMicuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuQ29tcG9zaXRpb25IABI0CgZmYWNhZGUYAiABKAsyIi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5GYWNhZGVIABI7CgZoZWFsdGgYAyABKAsyKS5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5IZWFsdGhNb25pdG9ySAASQQoNcHJvdmlkZXJfZmlsZRgEIAEoCzIoLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlByb3ZpZGVyRmlsZUgAQgYKBGtpbmQiQwoLQ29tcG9zaXRpb24SNAoIcG9saWNpZXMYASADKAsyIi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5Qb2xpY3kiigMKBlBvbGljeRIRCgRuYW1lGAEgASgJSAGIAQESRQoPY2lyY3VpdF9icmVha2VyGAIgASgLMiouc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuQ2lyY3VpdEJyZWFrZXJIABIyCgVyZXRyeRgDIAEoCzIhLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlJldHJ5SAASOAoIYnVsa2hlYWQYBCABKAsyJC5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5CdWxraGVhZEgAEjYKB3RpbWVvdXQYBSABKAsyIy5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5UaW1lb3V0SAASMgoFY2FjaGUYBiABKAsyIS5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5DYWNoZUgAEjgKCGZhbGxiYWNrGAcgASgLMiQuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuRmFsbGJhY2tIAEIJCgdwYXR0ZXJuQgcKBV9uYW1lIq8ECg5DaXJjdWl0QnJlYWtlchIeChFmYWlsdXJlX3RocmVzaG9sZBgBIAEoA0gAiAEBEh0KEHJlc2V0X3RpbWVvdXRfbXMYAiABKANIAYgBARIoChtoYWxmX29wZW5fc3VjY2Vzc190aHJlc2hvbGQYAyABKANIAogBARIlChhoYWxmX29wZW5fbWF4X2NvbmN1cnJlbnQYBCABKANIA4gBARIyCgZ3aW5kb3cYBSABKAsyIi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5XaW5kb3cSNwoJc2xvd19jYWxsGAYgASgLMiQuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuU2xvd0NhbGwSTgoVcmVzZXRfdGltZW91dF9iYWNrb2ZmGAcgASgLMi8uc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuUmVzZXRUaW1lb3V0QmFja29mZhI1Cgppc19mYWlsdXJlGAggASgLMiEuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuTWF0Y2gSMQoGaWdub3JlGAkgASgLMiEuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuTWF0Y2hCFAoSX2ZhaWx1cmVfdGhyZXNob2xkQhMKEV9yZXNldF90aW1lb3V0X21zQh4KHF9oYWxmX29wZW5fc3VjY2Vzc190aHJlc2hvbGRCGwoZX2hhbGZfb3Blbl9tYXhfY29uY3VycmVudCLYAQoGV2luZG93EgwKBGtpbmQYASABKAkSEQoEc2l6ZRgCIAEoA0gAiAEBEhgKC2R1cmF0aW9uX21zGAMgASgDSAGIAQESFAoHYnVja2V0cxgEIAEoA0gCiAEBEhoKDW1pbmltdW1fY2FsbHMYBSABKANIA4gBARIZCgxmYWlsdXJlX3JhdGUYBiABKAFIBIgBAUIHCgVfc2l6ZUIOCgxfZHVyYXRpb25fbXNCCgoIX2J1Y2tldHNCEAoOX21pbmltdW1fY2FsbHNCDwoNX2ZhaWx1cmVfcmF0ZSI7CghTbG93Q2FsbBITCgtkdXJhdGlvbl9tcxgBIAEoAxIRCgRyYXRlGAIgASgBSACIAQFCBwoFX3JhdGUiRQoTUmVzZXRUaW1lb3V0QmFja29mZhITCgZmYWN0b3IYASABKAFIAIgBARIOCgZtYXhfbXMYAiABKANCCQoHX2ZhY3RvciL7AwoFUmV0cnkSGAoLbWF4X3JldHJpZXMYASABKANIAIgBARIdChBpbml0aWFsX2RlbGF5X21zGAIgASgDSAGIAQESGQoMbWF4X2RlbGF5X21zGAMgASgDSAKIAQESGwoOYmFja29mZl9mYWN0b3IYBCABKAFIA4gBARITCgZqaXR0ZXIYBSABKAlIBIgBARJDChByZXRyeWFibGVfZXJyb3JzGAYgASgLMikuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuRXJyb3JQYXR0ZXJucxI3Cgxpc19yZXRyeWFibGUYByABKAsyIS5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5NYXRjaBIdChByZXRyeV9yZWplY3Rpb25zGAggASgISAWIAQESHwoSbWF4X3JldHJ5X2FmdGVyX21zGAkgASgDSAaIAQESGwoObWF4X2VsYXBzZWRfbXMYCiABKANIB4gBAUIOCgxfbWF4X3JldHJpZXNCEwoRX2luaXRpYWxfZGVsYXlfbXNCDwoNX21heF9kZWxheV9tc0IRCg9fYmFja29mZl9mYWN0b3JCCQoHX2ppdHRlckITChFfcmV0cnlfcmVqZWN0aW9uc0IVChNfbWF4X3JldHJ5X2FmdGVyX21zQhEKD19tYXhfZWxhcHNlZF9tcyIhCg1FcnJvclBhdHRlcm5zEhAKCHBhdHRlcm5zGAEgAygJIqABCghCdWxraGVhZBIhChRtYXhfY29uY3VycmVudF9jYWxscxgBIAEoA0gAiAEBEhsKDm1heF9xdWV1ZV9zaXplGAIgASgDSAGIAQESGAoLbWF4X3dhaXRfbXMYAyABKANIAogBAUIXChVfbWF4X2NvbmN1cnJlbnRfY2FsbHNCEQoPX21heF9xdWV1ZV9zaXplQg4KDF9tYXhfd2FpdF9tcyJNCgdUaW1lb3V0EhcKCnRpbWVvdXRfbXMYASABKANIAIgBARIRCgRtb2RlGAIgASgJSAGIAQFCDQoLX3RpbWVvdXRfbXNCBwoFX21vZGUi7QEKBUNhY2hlEhMKBnR0bF9tcxgBIAEoA0gAiAEBEiMKFnN0YWxlX3doaWxlX3JldmFsaWRhdGUYAiABKAhIAYgBARIbCg5zdGFsZV9pZl9lcnJvchgDIAEoCEgCiAEBEhkKDG1heF9zdGFsZV9tcxgEIAEoA0gDiAEBEhgKC21heF9lbnRyaWVzGAUgASgDSASIAQFCCQoHX3R0bF9tc0IZChdfc3RhbGVfd2hpbGVfcmV2YWxpZGF0ZUIRCg9fc3RhbGVfaWZfZXJyb3JCDwoNX21heF9zdGFsZV9tc0IOCgxfbWF4X2VudHJpZXMicAoIRmFsbGJhY2sSMwoHaGFuZGxlchgBIAEoCzIiLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlNjcmlwdBIvCgR3aGVuGAIgASgLMiEuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuTWF0Y2giKAoFTWF0Y2gSDgoGZXJyb3JzGAEgAygJEg8KB3Jlc3VsdHMYAiADKAkiiAMKBkZhY2FkZRIRCgRuYW1lGAEgASgJSACIAQESQwoPY2lyY3VpdF9icmVha2VyGAIgASgLMiouc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuQ2lyY3VpdEJyZWFrZXISMAoFcmV0cnkYAyABKAsyIS5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5SZXRyeRI2CghidWxraGVhZBgEIAEoCzIkLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkJ1bGtoZWFkEjQKB3RpbWVvdXQYBSABKAsyIy5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5UaW1lb3V0EjAKBWNhY2hlGAYgASgLMiEuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuQ2FjaGUSCwoDb2ZmGAcgAygJEhUKCHByb3ZpZGVyGAggASgJSAGIAQESEQoEZmlsZRgJIAEoCUgCiAEBQgcKBV9uYW1lQgsKCV9wcm92aWRlckIHCgVfZmlsZSL/AgoNSGVhbHRoTW9uaXRvchIRCglwcm92aWRlcnMYASADKAkSNwoGY2hlY2tzGAIgAygLMicuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuSGVhbHRoQ2hlY2sSNAoIY2lyY3VpdHMYAyADKAsyIi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5Qb2xpY3kSHgoRY2hlY2tfaW50ZXJ2YWxfbXMYBCABKANIAIgBARIdChBjaGVja190aW1lb3V0X21zGAUgASgDSAGIAQESJgoZZGVncmFkZWRfcmVzcG9uc2VfdGltZV9tcxgGIAEoA0gCiAEBEiIKFWRlZ3JhZGVkX2ZhaWx1cmVfcmF0ZRgHIAEoAUgDiAEBQhQKEl9jaGVja19pbnRlcnZhbF9tc0ITChFfY2hlY2tfdGltZW91dF9tc0IcChpfZGVncmFkZWRfcmVzcG9uc2VfdGltZV9tc0IYChZfZGVncmFkZWRfZmFpbHVyZV9yYXRlIlMKC0hlYWx0aENoZWNrEhAKCHByb3ZpZGVyGAEgASgJEjIKBnJvdW5kcxgCIAMoCzIiLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlNjcmlwdCJOCgxQcm92aWRlckZpbGUSEQoEZmlsZRgBIAEoDEgAiAEBEhUKCHByb3ZpZGVyGAIgASgJSAGIAQFCBwoFX2ZpbGVCCwoJX3Byb3ZpZGVyIrUECgRTdGVwEjAKBGNhbGwYASABKAsyIC5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5DYWxsSAASEAoGY2FuY2VsGAIgASgJSAASFAoKYWR2YW5jZV9tcxgDIAEoA0gAEhQKCmludmFsaWRhdGUYBCABKAlIABIzCgVjbGVhchgFIAEoCzIiLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlRhcmdldEgAEjMKBWNsb3NlGAYgASgLMiIuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuVGFyZ2V0SAASOAoKZm9yY2Vfb3BlbhgHIAEoCzIiLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlRhcmdldEgAEjUKB2Rpc2FibGUYCCABKAsyIi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5UYXJnZXRIABIzCgVyZXNldBgJIAEoCzIiLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlRhcmdldEgAEjoKDGNoZWNrX2hlYWx0aBgKIAEoCzIiLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlRhcmdldEgAEjMKBXN0YXJ0GAsgASgLMiIuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuVGFyZ2V0SAASMgoEc3RvcBgMIAEoCzIiLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlRhcmdldEgAQggKBmFjdGlvbiIoCgZUYXJnZXQSEwoGcG9saWN5GAEgASgJSACIAQFCCQoHX3BvbGljeSKlAQoEQ2FsbBIKCgJpZBgBIAEoCRIQCgNrZXkYAiABKAlIAIgBARIuCgJvcBgDIAMoCzIiLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlNjcmlwdBI0CghmYWxsYmFjaxgEIAEoCzIiLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlNjcmlwdBIRCgljYW5jZWxsZWQYBSABKAhCBgoEX2tleSLzAQoGU2NyaXB0EhAKCGFmdGVyX21zGAEgASgDEi8KAm9rGAIgASgLMiEuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuVmFsdWVIABIyCgVlcnJvchgDIAEoCzIhLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkVycm9ySAASMgoFbmV2ZXIYBCABKAsyIS5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5OZXZlckgAEjcKCW9uX2NhbmNlbBgFIAEoCzIkLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLk9uQ2FuY2VsQgUKA2VuZCIHCgVOZXZlciLTAQoIT25DYW5jZWwSNAoGaWdub3JlGAEgASgLMiIuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuSWdub3JlSAASGQoPc2V0dGxlX2FmdGVyX21zGAIgASgDSAASLwoCb2sYAyABKAsyIS5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5WYWx1ZUgBEjIKBWVycm9yGAQgASgLMiEuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuRXJyb3JIAUIKCghyZWFjdGlvbkIFCgNlbmQiCAoGSWdub3JlIiMKBVZhbHVlEhEKBHRleHQYASABKAlIAIgBAUIHCgVfdGV4dCLGAQoFRXJyb3ISDwoHbWVzc2FnZRgBIAEoCRIUCgdvc19jb2RlGAIgASgJSACIAQESGAoLaHR0cF9zdGF0dXMYAyABKAVIAYgBARIbCg5yZXRyeV9hZnRlcl9tcxgEIAEoA0gCiAEBEjAKBWNhdXNlGAUgASgLMiEuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuRXJyb3JCCgoIX29zX2NvZGVCDgoMX2h0dHBfc3RhdHVzQhEKD19yZXRyeV9hZnRlcl9tcyLQAQoLT2JzZXJ2YXRpb24SMQoGZmF1bHRzGAEgAygLMiEuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuRmF1bHQSOgoFc3RlcHMYAiADKAsyKy5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5TdGVwT2JzZXJ2YXRpb24SGwoOZWZmZWN0aXZlX2pzb24YAyABKAlIAIgBARIRCglsZWZ0b3ZlcnMYBCABKA0SDwoHdGllZF9tcxgFIAMoA0IRCg9fZWZmZWN0aXZlX2pzb24iQgoFRmF1bHQSDAoEY29kZRgBIAEoCRIMCgRwYXRoGAIgASgJEgwKBGxpbmUYAyABKA0SDwoHbWVzc2FnZRgEIAEoCSKYAgoPU3RlcE9ic2VydmF0aW9uEg4KBm5vd19tcxgBIAEoAxI6CgVjYWxscxgCIAMoCzIrLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkNhbGxPYnNlcnZhdGlvbhI5Cghwb2xpY2llcxgDIAMoCzInLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlBvbGljeVN0YXRlEjEKBmV2ZW50cxgEIAMoCzIhLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkV2ZW50EjoKBmhlYWx0aBgFIAMoCzIqLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlByb3ZpZGVySGVhbHRoEg8KB3J1bm5pbmcYBiABKA0ikAIKD0NhbGxPYnNlcnZhdGlvbhIKCgJpZBgBIAEoCRIRCglzdGFydHNfbXMYAiADKAMSEgoKc2lnbmFsc19tcxgDIAMoAxI2CgdwZW5kaW5nGAQgASgLMiMuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuUGVuZGluZ0gAEi8KAm9rGAUgASgLMiEuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuVmFsdWVIABI2CgVlcnJvchgGIAEoCzIlLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkNhbGxFcnJvckgAEhUKCGVuZGVkX21zGAcgASgDSAGIAQFCBQoDZW5kQgsKCV9lbmRlZF9tcyIJCgdQZW5kaW5nIqYBCglDYWxsRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEhMKBnBvbGljeRgDIAEoCUgAiAEBEhsKDnJldHJ5X2FmdGVyX21zGAQgASgDSAGIAQESDAoEc2FtZRgFIAEoCBISCgVjYXVzZRgGIAEoCUgCiAEBQgkKB19wb2xpY3lCEQoPX3JldHJ5X2FmdGVyX21zQggKBl9jYXVzZSKkAgoLUG9saWN5U3RhdGUSDAoEbmFtZRgBIAEoCRJKCg9jaXJjdWl0X2JyZWFrZXIYAiABKAsyLy5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5DaXJjdWl0QnJlYWtlclN0YXRlSAASPQoIYnVsa2hlYWQYAyABKAsyKS5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5CdWxraGVhZFN0YXRlSAASNwoFY2FjaGUYBCABKAsyJi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5DYWNoZVN0YXRlSAASOgoGZmFjYWRlGAUgASgLMiguc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuRmFjYWRlU3RhdHVzSABCBwoFc3RhdGUipgIKE0NpcmN1aXRCcmVha2VyU3RhdGUSDQoFc3RhdGUYASABKAkSFQoNZmFpbHVyZV9jb3VudBgCIAEoAxIVCg1zdWNjZXNzX2NvdW50GAMgASgDEhYKDnJ1bm5pbmdfcHJvYmVzGAQgASgDEhIKCmdlbmVyYXRpb24YBSABKAMSGwoOcmV0cnlfYWZ0ZXJfbXMYBiABKANIAIgBARINCgVjYWxscxgHIAEoAxIRCglzdWNjZXNzZXMYCCABKAMSEAoIZmFpbHVyZXMYCSABKAMSDwoHaWdub3JlZBgKIAEoAxIRCgljYW5jZWxsZWQYCyABKAMSEAoIcmVqZWN0ZWQYDCABKAMSDAoEc2xvdxgNIAEoA0IRCg9fcmV0cnlfYWZ0ZXJfbXMiQgoNQnVsa2hlYWRTdGF0ZRIdChVjb25jdXJyZW50X2V4ZWN1dGlvbnMYASABKAMSEgoKcXVldWVfc2l6ZRgCIAEoAyIaCgpDYWNoZVN0YXRlEgwKBHNpemUYASABKAMiogEKDEZhY2FkZVN0YXR1cxIaCg1jaXJjdWl0X3N0YXRlGAEgASgJSACIAQESIgoVY29uY3VycmVudF9leGVjdXRpb25zGAIgASgDSAGIAQESFwoKcXVldWVfc2l6ZRgDIAEoA0gCiAEBQhAKDl9jaXJjdWl0X3N0YXRlQhgKFl9jb25jdXJyZW50X2V4ZWN1dGlvbnNCDQoLX3F1ZXVlX3NpemUikgQKBUV2ZW50EgwKBHR5cGUYASABKAkSDgoGcG9saWN5GAIgASgJEg0KBWF0X21zGAMgASgDEhIKBXN0YXRlGAQgASgJSACIAQESFwoKZ2VuZXJhdGlvbhgFIAEoA0gBiAEBEhsKDnJldHJ5X2FmdGVyX21zGAYgASgDSAKIAQESEgoFZXJyb3IYByABKAlIA4gBARIRCgRmcm9tGAggASgJSASIAQESDwoCdG8YCSABKAlIBYgBARITCgZyZWFzb24YCiABKAlIBogBARIUCgdhdHRlbXB0GAsgASgDSAeIAQESFQoIZGVsYXlfbXMYDCABKANICIgBARIXCgpxdWV1ZV9zaXplGA0gASgDSAmIAQESFwoKdGltZW91dF9tcxgOIAEoA0gKiAEBEhQKB291dGNvbWUYDyABKAlIC4gBARIQCgNrZXkYECABKAlIDIgBARIVCghwcm92aWRlchgRIAEoCUgNiAEBQggKBl9zdGF0ZUINCgtfZ2VuZXJhdGlvbkIRCg9fcmV0cnlfYWZ0ZXJfbXNCCAoGX2Vycm9yQgcKBV9mcm9tQgUKA190b0IJCgdfcmVhc29uQgoKCF9hdHRlbXB0QgsKCV9kZWxheV9tc0INCgtfcXVldWVfc2l6ZUINCgtfdGltZW91dF9tc0IKCghfb3V0Y29tZUIGCgRfa2V5QgsKCV9wcm92aWRlciJ5Cg5Qcm92aWRlckhlYWx0aBIQCghwcm92aWRlchgBIAEoCRIOCgZzdGF0dXMYAiABKAkSGAoQcmVzcG9uc2VfdGltZV9tcxgDIAEoAxIVCg1jaXJjdWl0X3N0YXRlGAQgASgJEhQKDGZhaWx1cmVfcmF0ZRgFIAEoATLYAQoKVGVzdERyaXZlchJlCghEZXNjcmliZRIrLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkRlc2NyaWJlUmVxdWVzdBosLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkRlc2NyaWJlUmVzcG9uc2USYwoGUmVwbGF5Eikuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuUmVwbGF5UmVxdWVzdBoqLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlJlcGxheVJlc3BvbnNlKAEwAUIlWiNza2lkYmxhZG5pci5kZXYvZHJpdmVyL3Rlc3Rkcml2ZXJwYmIGcHJvdG8z");
+  fileDesc("ChF0ZXN0X2RyaXZlci5wcm90bxIac2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEiEQoPRGVzY3JpYmVSZXF1ZXN0IpABChBEZXNjcmliZVJlc3BvbnNlEhAKCGxhbmd1YWdlGAEgASgJEhcKD3BhY2thZ2VfdmVyc2lvbhgCIAEoCRIUCgxzcGVjX3ZlcnNpb24YAyABKAkSGAoQcHJvdG9jb2xfdmVyc2lvbhgEIAEoDRIQCghmZWF0dXJlcxgFIAMoCRIPCgdiYXRjaGVzGAYgASgIIkEKDVJlcGxheVJlcXVlc3QSMAoFdHJhY2UYASABKAsyIS5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5UcmFjZSKDAQoOUmVwbGF5UmVzcG9uc2USEAoIdHJhY2VfaWQYASABKAkSPgoLb2JzZXJ2YXRpb24YAiABKAsyJy5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5PYnNlcnZhdGlvbkgAEhUKC3Vuc3VwcG9ydGVkGAMgASgJSABCCAoGcmVzdWx0IkkKFFJlcGxheUJhdGNoZXNSZXF1ZXN0EjEKBnRyYWNlcxgBIAMoCzIhLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlRyYWNlIlYKFVJlcGxheUJhdGNoZXNSZXNwb25zZRI9CglyZXNwb25zZXMYASADKAsyKi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5SZXBsYXlSZXNwb25zZSKKAQoFVHJhY2USCgoCaWQYASABKAkSNAoHc3ViamVjdBgCIAEoCzIjLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlN1YmplY3QSLwoFc3RlcHMYAyADKAsyIC5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5TdGVwEg4KBnJhbmRvbRgEIAMoASKHAgoHU3ViamVjdBI+Cgtjb21wb3NpdGlvbhgBIAEoCzInLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkNvbXBvc2l0aW9uSAASNAoGZmFjYWRlGAIgASgLMiIuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuRmFjYWRlSAASOwoGaGVhbHRoGAMgASgLMikuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuSGVhbHRoTW9uaXRvckgAEkEKDXByb3ZpZGVyX2ZpbGUYBCABKAsyKC5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5Qcm92aWRlckZpbGVIAEIGCgRraW5kIkMKC0NvbXBvc2l0aW9uEjQKCHBvbGljaWVzGAEgAygLMiIuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuUG9saWN5IooDCgZQb2xpY3kSEQoEbmFtZRgBIAEoCUgBiAEBEkUKD2NpcmN1aXRfYnJlYWtlchgCIAEoCzIqLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkNpcmN1aXRCcmVha2VySAASMgoFcmV0cnkYAyABKAsyIS5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5SZXRyeUgAEjgKCGJ1bGtoZWFkGAQgASgLMiQuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuQnVsa2hlYWRIABI2Cgd0aW1lb3V0GAUgASgLMiMuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuVGltZW91dEgAEjIKBWNhY2hlGAYgASgLMiEuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuQ2FjaGVIABI4CghmYWxsYmFjaxgHIAEoCzIkLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkZhbGxiYWNrSABCCQoHcGF0dGVybkIHCgVfbmFtZSKvBAoOQ2lyY3VpdEJyZWFrZXISHgoRZmFpbHVyZV90aHJlc2hvbGQYASABKANIAIgBARIdChByZXNldF90aW1lb3V0X21zGAIgASgDSAGIAQESKAobaGFsZl9vcGVuX3N1Y2Nlc3NfdGhyZXNob2xkGAMgASgDSAKIAQESJQoYaGFsZl9vcGVuX21heF9jb25jdXJyZW50GAQgASgDSAOIAQESMgoGd2luZG93GAUgASgLMiIuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuV2luZG93EjcKCXNsb3dfY2FsbBgGIAEoCzIkLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlNsb3dDYWxsEk4KFXJlc2V0X3RpbWVvdXRfYmFja29mZhgHIAEoCzIvLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlJlc2V0VGltZW91dEJhY2tvZmYSNQoKaXNfZmFpbHVyZRgIIAEoCzIhLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLk1hdGNoEjEKBmlnbm9yZRgJIAEoCzIhLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLk1hdGNoQhQKEl9mYWlsdXJlX3RocmVzaG9sZEITChFfcmVzZXRfdGltZW91dF9tc0IeChxfaGFsZl9vcGVuX3N1Y2Nlc3NfdGhyZXNob2xkQhsKGV9oYWxmX29wZW5fbWF4X2NvbmN1cnJlbnQi2AEKBldpbmRvdxIMCgRraW5kGAEgASgJEhEKBHNpemUYAiABKANIAIgBARIYCgtkdXJhdGlvbl9tcxgDIAEoA0gBiAEBEhQKB2J1Y2tldHMYBCABKANIAogBARIaCg1taW5pbXVtX2NhbGxzGAUgASgDSAOIAQESGQoMZmFpbHVyZV9yYXRlGAYgASgBSASIAQFCBwoFX3NpemVCDgoMX2R1cmF0aW9uX21zQgoKCF9idWNrZXRzQhAKDl9taW5pbXVtX2NhbGxzQg8KDV9mYWlsdXJlX3JhdGUiOwoIU2xvd0NhbGwSEwoLZHVyYXRpb25fbXMYASABKAMSEQoEcmF0ZRgCIAEoAUgAiAEBQgcKBV9yYXRlIkUKE1Jlc2V0VGltZW91dEJhY2tvZmYSEwoGZmFjdG9yGAEgASgBSACIAQESDgoGbWF4X21zGAIgASgDQgkKB19mYWN0b3Ii+wMKBVJldHJ5EhgKC21heF9yZXRyaWVzGAEgASgDSACIAQESHQoQaW5pdGlhbF9kZWxheV9tcxgCIAEoA0gBiAEBEhkKDG1heF9kZWxheV9tcxgDIAEoA0gCiAEBEhsKDmJhY2tvZmZfZmFjdG9yGAQgASgBSAOIAQESEwoGaml0dGVyGAUgASgJSASIAQESQwoQcmV0cnlhYmxlX2Vycm9ycxgGIAEoCzIpLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkVycm9yUGF0dGVybnMSNwoMaXNfcmV0cnlhYmxlGAcgASgLMiEuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuTWF0Y2gSHQoQcmV0cnlfcmVqZWN0aW9ucxgIIAEoCEgFiAEBEh8KEm1heF9yZXRyeV9hZnRlcl9tcxgJIAEoA0gGiAEBEhsKDm1heF9lbGFwc2VkX21zGAogASgDSAeIAQFCDgoMX21heF9yZXRyaWVzQhMKEV9pbml0aWFsX2RlbGF5X21zQg8KDV9tYXhfZGVsYXlfbXNCEQoPX2JhY2tvZmZfZmFjdG9yQgkKB19qaXR0ZXJCEwoRX3JldHJ5X3JlamVjdGlvbnNCFQoTX21heF9yZXRyeV9hZnRlcl9tc0IRCg9fbWF4X2VsYXBzZWRfbXMiIQoNRXJyb3JQYXR0ZXJucxIQCghwYXR0ZXJucxgBIAMoCSKgAQoIQnVsa2hlYWQSIQoUbWF4X2NvbmN1cnJlbnRfY2FsbHMYASABKANIAIgBARIbCg5tYXhfcXVldWVfc2l6ZRgCIAEoA0gBiAEBEhgKC21heF93YWl0X21zGAMgASgDSAKIAQFCFwoVX21heF9jb25jdXJyZW50X2NhbGxzQhEKD19tYXhfcXVldWVfc2l6ZUIOCgxfbWF4X3dhaXRfbXMiTQoHVGltZW91dBIXCgp0aW1lb3V0X21zGAEgASgDSACIAQESEQoEbW9kZRgCIAEoCUgBiAEBQg0KC190aW1lb3V0X21zQgcKBV9tb2RlIu0BCgVDYWNoZRITCgZ0dGxfbXMYASABKANIAIgBARIjChZzdGFsZV93aGlsZV9yZXZhbGlkYXRlGAIgASgISAGIAQESGwoOc3RhbGVfaWZfZXJyb3IYAyABKAhIAogBARIZCgxtYXhfc3RhbGVfbXMYBCABKANIA4gBARIYCgttYXhfZW50cmllcxgFIAEoA0gEiAEBQgkKB190dGxfbXNCGQoXX3N0YWxlX3doaWxlX3JldmFsaWRhdGVCEQoPX3N0YWxlX2lmX2Vycm9yQg8KDV9tYXhfc3RhbGVfbXNCDgoMX21heF9lbnRyaWVzInAKCEZhbGxiYWNrEjMKB2hhbmRsZXIYASABKAsyIi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5TY3JpcHQSLwoEd2hlbhgCIAEoCzIhLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLk1hdGNoIigKBU1hdGNoEg4KBmVycm9ycxgBIAMoCRIPCgdyZXN1bHRzGAIgAygJIogDCgZGYWNhZGUSEQoEbmFtZRgBIAEoCUgAiAEBEkMKD2NpcmN1aXRfYnJlYWtlchgCIAEoCzIqLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkNpcmN1aXRCcmVha2VyEjAKBXJldHJ5GAMgASgLMiEuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuUmV0cnkSNgoIYnVsa2hlYWQYBCABKAsyJC5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5CdWxraGVhZBI0Cgd0aW1lb3V0GAUgASgLMiMuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuVGltZW91dBIwCgVjYWNoZRgGIAEoCzIhLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkNhY2hlEgsKA29mZhgHIAMoCRIVCghwcm92aWRlchgIIAEoCUgBiAEBEhEKBGZpbGUYCSABKAlIAogBAUIHCgVfbmFtZUILCglfcHJvdmlkZXJCBwoFX2ZpbGUi/wIKDUhlYWx0aE1vbml0b3ISEQoJcHJvdmlkZXJzGAEgAygJEjcKBmNoZWNrcxgCIAMoCzInLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkhlYWx0aENoZWNrEjQKCGNpcmN1aXRzGAMgAygLMiIuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuUG9saWN5Eh4KEWNoZWNrX2ludGVydmFsX21zGAQgASgDSACIAQESHQoQY2hlY2tfdGltZW91dF9tcxgFIAEoA0gBiAEBEiYKGWRlZ3JhZGVkX3Jlc3BvbnNlX3RpbWVfbXMYBiABKANIAogBARIiChVkZWdyYWRlZF9mYWlsdXJlX3JhdGUYByABKAFIA4gBAUIUChJfY2hlY2tfaW50ZXJ2YWxfbXNCEwoRX2NoZWNrX3RpbWVvdXRfbXNCHAoaX2RlZ3JhZGVkX3Jlc3BvbnNlX3RpbWVfbXNCGAoWX2RlZ3JhZGVkX2ZhaWx1cmVfcmF0ZSJTCgtIZWFsdGhDaGVjaxIQCghwcm92aWRlchgBIAEoCRIyCgZyb3VuZHMYAiADKAsyIi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5TY3JpcHQiTgoMUHJvdmlkZXJGaWxlEhEKBGZpbGUYASABKAxIAIgBARIVCghwcm92aWRlchgCIAEoCUgBiAEBQgcKBV9maWxlQgsKCV9wcm92aWRlciK1BAoEU3RlcBIwCgRjYWxsGAEgASgLMiAuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuQ2FsbEgAEhAKBmNhbmNlbBgCIAEoCUgAEhQKCmFkdmFuY2VfbXMYAyABKANIABIUCgppbnZhbGlkYXRlGAQgASgJSAASMwoFY2xlYXIYBSABKAsyIi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5UYXJnZXRIABIzCgVjbG9zZRgGIAEoCzIiLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlRhcmdldEgAEjgKCmZvcmNlX29wZW4YByABKAsyIi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5UYXJnZXRIABI1CgdkaXNhYmxlGAggASgLMiIuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuVGFyZ2V0SAASMwoFcmVzZXQYCSABKAsyIi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5UYXJnZXRIABI6CgxjaGVja19oZWFsdGgYCiABKAsyIi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5UYXJnZXRIABIzCgVzdGFydBgLIAEoCzIiLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlRhcmdldEgAEjIKBHN0b3AYDCABKAsyIi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5UYXJnZXRIAEIICgZhY3Rpb24iKAoGVGFyZ2V0EhMKBnBvbGljeRgBIAEoCUgAiAEBQgkKB19wb2xpY3kipQEKBENhbGwSCgoCaWQYASABKAkSEAoDa2V5GAIgASgJSACIAQESLgoCb3AYAyADKAsyIi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5TY3JpcHQSNAoIZmFsbGJhY2sYBCABKAsyIi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5TY3JpcHQSEQoJY2FuY2VsbGVkGAUgASgIQgYKBF9rZXki8wEKBlNjcmlwdBIQCghhZnRlcl9tcxgBIAEoAxIvCgJvaxgCIAEoCzIhLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlZhbHVlSAASMgoFZXJyb3IYAyABKAsyIS5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5FcnJvckgAEjIKBW5ldmVyGAQgASgLMiEuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuTmV2ZXJIABI3Cglvbl9jYW5jZWwYBSABKAsyJC5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5PbkNhbmNlbEIFCgNlbmQiBwoFTmV2ZXIi0wEKCE9uQ2FuY2VsEjQKBmlnbm9yZRgBIAEoCzIiLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLklnbm9yZUgAEhkKD3NldHRsZV9hZnRlcl9tcxgCIAEoA0gAEi8KAm9rGAMgASgLMiEuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuVmFsdWVIARIyCgVlcnJvchgEIAEoCzIhLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkVycm9ySAFCCgoIcmVhY3Rpb25CBQoDZW5kIggKBklnbm9yZSIjCgVWYWx1ZRIRCgR0ZXh0GAEgASgJSACIAQFCBwoFX3RleHQixgEKBUVycm9yEg8KB21lc3NhZ2UYASABKAkSFAoHb3NfY29kZRgCIAEoCUgAiAEBEhgKC2h0dHBfc3RhdHVzGAMgASgFSAGIAQESGwoOcmV0cnlfYWZ0ZXJfbXMYBCABKANIAogBARIwCgVjYXVzZRgFIAEoCzIhLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkVycm9yQgoKCF9vc19jb2RlQg4KDF9odHRwX3N0YXR1c0IRCg9fcmV0cnlfYWZ0ZXJfbXMi0AEKC09ic2VydmF0aW9uEjEKBmZhdWx0cxgBIAMoCzIhLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkZhdWx0EjoKBXN0ZXBzGAIgAygLMisuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuU3RlcE9ic2VydmF0aW9uEhsKDmVmZmVjdGl2ZV9qc29uGAMgASgJSACIAQESEQoJbGVmdG92ZXJzGAQgASgNEg8KB3RpZWRfbXMYBSADKANCEQoPX2VmZmVjdGl2ZV9qc29uIkIKBUZhdWx0EgwKBGNvZGUYASABKAkSDAoEcGF0aBgCIAEoCRIMCgRsaW5lGAMgASgNEg8KB21lc3NhZ2UYBCABKAkimAIKD1N0ZXBPYnNlcnZhdGlvbhIOCgZub3dfbXMYASABKAMSOgoFY2FsbHMYAiADKAsyKy5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5DYWxsT2JzZXJ2YXRpb24SOQoIcG9saWNpZXMYAyADKAsyJy5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5Qb2xpY3lTdGF0ZRIxCgZldmVudHMYBCADKAsyIS5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5FdmVudBI6CgZoZWFsdGgYBSADKAsyKi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5Qcm92aWRlckhlYWx0aBIPCgdydW5uaW5nGAYgASgNIpACCg9DYWxsT2JzZXJ2YXRpb24SCgoCaWQYASABKAkSEQoJc3RhcnRzX21zGAIgAygDEhIKCnNpZ25hbHNfbXMYAyADKAMSNgoHcGVuZGluZxgEIAEoCzIjLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlBlbmRpbmdIABIvCgJvaxgFIAEoCzIhLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlZhbHVlSAASNgoFZXJyb3IYBiABKAsyJS5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5DYWxsRXJyb3JIABIVCghlbmRlZF9tcxgHIAEoA0gBiAEBQgUKA2VuZEILCglfZW5kZWRfbXMiCQoHUGVuZGluZyKmAQoJQ2FsbEVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRITCgZwb2xpY3kYAyABKAlIAIgBARIbCg5yZXRyeV9hZnRlcl9tcxgEIAEoA0gBiAEBEgwKBHNhbWUYBSABKAgSEgoFY2F1c2UYBiABKAlIAogBAUIJCgdfcG9saWN5QhEKD19yZXRyeV9hZnRlcl9tc0IICgZfY2F1c2UipAIKC1BvbGljeVN0YXRlEgwKBG5hbWUYASABKAkSSgoPY2lyY3VpdF9icmVha2VyGAIgASgLMi8uc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuQ2lyY3VpdEJyZWFrZXJTdGF0ZUgAEj0KCGJ1bGtoZWFkGAMgASgLMikuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuQnVsa2hlYWRTdGF0ZUgAEjcKBWNhY2hlGAQgASgLMiYuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuQ2FjaGVTdGF0ZUgAEjoKBmZhY2FkZRgFIAEoCzIoLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLkZhY2FkZVN0YXR1c0gAQgcKBXN0YXRlIqYCChNDaXJjdWl0QnJlYWtlclN0YXRlEg0KBXN0YXRlGAEgASgJEhUKDWZhaWx1cmVfY291bnQYAiABKAMSFQoNc3VjY2Vzc19jb3VudBgDIAEoAxIWCg5ydW5uaW5nX3Byb2JlcxgEIAEoAxISCgpnZW5lcmF0aW9uGAUgASgDEhsKDnJldHJ5X2FmdGVyX21zGAYgASgDSACIAQESDQoFY2FsbHMYByABKAMSEQoJc3VjY2Vzc2VzGAggASgDEhAKCGZhaWx1cmVzGAkgASgDEg8KB2lnbm9yZWQYCiABKAMSEQoJY2FuY2VsbGVkGAsgASgDEhAKCHJlamVjdGVkGAwgASgDEgwKBHNsb3cYDSABKANCEQoPX3JldHJ5X2FmdGVyX21zIkIKDUJ1bGtoZWFkU3RhdGUSHQoVY29uY3VycmVudF9leGVjdXRpb25zGAEgASgDEhIKCnF1ZXVlX3NpemUYAiABKAMiGgoKQ2FjaGVTdGF0ZRIMCgRzaXplGAEgASgDIqIBCgxGYWNhZGVTdGF0dXMSGgoNY2lyY3VpdF9zdGF0ZRgBIAEoCUgAiAEBEiIKFWNvbmN1cnJlbnRfZXhlY3V0aW9ucxgCIAEoA0gBiAEBEhcKCnF1ZXVlX3NpemUYAyABKANIAogBAUIQCg5fY2lyY3VpdF9zdGF0ZUIYChZfY29uY3VycmVudF9leGVjdXRpb25zQg0KC19xdWV1ZV9zaXplIpIECgVFdmVudBIMCgR0eXBlGAEgASgJEg4KBnBvbGljeRgCIAEoCRINCgVhdF9tcxgDIAEoAxISCgVzdGF0ZRgEIAEoCUgAiAEBEhcKCmdlbmVyYXRpb24YBSABKANIAYgBARIbCg5yZXRyeV9hZnRlcl9tcxgGIAEoA0gCiAEBEhIKBWVycm9yGAcgASgJSAOIAQESEQoEZnJvbRgIIAEoCUgEiAEBEg8KAnRvGAkgASgJSAWIAQESEwoGcmVhc29uGAogASgJSAaIAQESFAoHYXR0ZW1wdBgLIAEoA0gHiAEBEhUKCGRlbGF5X21zGAwgASgDSAiIAQESFwoKcXVldWVfc2l6ZRgNIAEoA0gJiAEBEhcKCnRpbWVvdXRfbXMYDiABKANICogBARIUCgdvdXRjb21lGA8gASgJSAuIAQESEAoDa2V5GBAgASgJSAyIAQESFQoIcHJvdmlkZXIYESABKAlIDYgBAUIICgZfc3RhdGVCDQoLX2dlbmVyYXRpb25CEQoPX3JldHJ5X2FmdGVyX21zQggKBl9lcnJvckIHCgVfZnJvbUIFCgNfdG9CCQoHX3JlYXNvbkIKCghfYXR0ZW1wdEILCglfZGVsYXlfbXNCDQoLX3F1ZXVlX3NpemVCDQoLX3RpbWVvdXRfbXNCCgoIX291dGNvbWVCBgoEX2tleUILCglfcHJvdmlkZXIieQoOUHJvdmlkZXJIZWFsdGgSEAoIcHJvdmlkZXIYASABKAkSDgoGc3RhdHVzGAIgASgJEhgKEHJlc3BvbnNlX3RpbWVfbXMYAyABKAMSFQoNY2lyY3VpdF9zdGF0ZRgEIAEoCRIUCgxmYWlsdXJlX3JhdGUYBSABKAEy0gIKClRlc3REcml2ZXISZQoIRGVzY3JpYmUSKy5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5EZXNjcmliZVJlcXVlc3QaLC5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5EZXNjcmliZVJlc3BvbnNlEmMKBlJlcGxheRIpLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlJlcGxheVJlcXVlc3QaKi5za2lkYmxhZG5pci5jb25mb3JtYW5jZS52MS5SZXBsYXlSZXNwb25zZSgBMAESeAoNUmVwbGF5QmF0Y2hlcxIwLnNraWRibGFkbmlyLmNvbmZvcm1hbmNlLnYxLlJlcGxheUJhdGNoZXNSZXF1ZXN0GjEuc2tpZGJsYWRuaXIuY29uZm9ybWFuY2UudjEuUmVwbGF5QmF0Y2hlc1Jlc3BvbnNlKAEwAUIlWiNza2lkYmxhZG5pci5kZXYvZHJpdmVyL3Rlc3Rkcml2ZXJwYmIGcHJvdG8z");
 
 /**
  * @generated from message skidbladnir.conformance.v1.DescribeRequest
@@ -66,6 +66,13 @@ export type DescribeResponse = Message<"skidbladnir.conformance.v1.DescribeRespo
    * @generated from field: repeated string features = 5;
    */
   features: string[];
+
+  /**
+   * Whether the driver has ReplayBatches.
+   *
+   * @generated from field: bool batches = 6;
+   */
+  batches: boolean;
 };
 
 /**
@@ -129,6 +136,42 @@ export const ReplayResponseSchema: GenMessage<ReplayResponse> = /*@__PURE__*/
   messageDesc(file_test_driver, 3);
 
 /**
+ * @generated from message skidbladnir.conformance.v1.ReplayBatchesRequest
+ */
+export type ReplayBatchesRequest = Message<"skidbladnir.conformance.v1.ReplayBatchesRequest"> & {
+  /**
+   * @generated from field: repeated skidbladnir.conformance.v1.Trace traces = 1;
+   */
+  traces: Trace[];
+};
+
+/**
+ * Describes the message skidbladnir.conformance.v1.ReplayBatchesRequest.
+ * Use `create(ReplayBatchesRequestSchema)` to create a new message.
+ */
+export const ReplayBatchesRequestSchema: GenMessage<ReplayBatchesRequest> = /*@__PURE__*/
+  messageDesc(file_test_driver, 4);
+
+/**
+ * @generated from message skidbladnir.conformance.v1.ReplayBatchesResponse
+ */
+export type ReplayBatchesResponse = Message<"skidbladnir.conformance.v1.ReplayBatchesResponse"> & {
+  /**
+   * One for each trace of a request, in order.
+   *
+   * @generated from field: repeated skidbladnir.conformance.v1.ReplayResponse responses = 1;
+   */
+  responses: ReplayResponse[];
+};
+
+/**
+ * Describes the message skidbladnir.conformance.v1.ReplayBatchesResponse.
+ * Use `create(ReplayBatchesResponseSchema)` to create a new message.
+ */
+export const ReplayBatchesResponseSchema: GenMessage<ReplayBatchesResponse> = /*@__PURE__*/
+  messageDesc(file_test_driver, 5);
+
+/**
  * @generated from message skidbladnir.conformance.v1.Trace
  */
 export type Trace = Message<"skidbladnir.conformance.v1.Trace"> & {
@@ -160,7 +203,7 @@ export type Trace = Message<"skidbladnir.conformance.v1.Trace"> & {
  * Use `create(TraceSchema)` to create a new message.
  */
 export const TraceSchema: GenMessage<Trace> = /*@__PURE__*/
-  messageDesc(file_test_driver, 4);
+  messageDesc(file_test_driver, 6);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Subject
@@ -203,7 +246,7 @@ export type Subject = Message<"skidbladnir.conformance.v1.Subject"> & {
  * Use `create(SubjectSchema)` to create a new message.
  */
 export const SubjectSchema: GenMessage<Subject> = /*@__PURE__*/
-  messageDesc(file_test_driver, 5);
+  messageDesc(file_test_driver, 7);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Composition
@@ -220,7 +263,7 @@ export type Composition = Message<"skidbladnir.conformance.v1.Composition"> & {
  * Use `create(CompositionSchema)` to create a new message.
  */
 export const CompositionSchema: GenMessage<Composition> = /*@__PURE__*/
-  messageDesc(file_test_driver, 6);
+  messageDesc(file_test_driver, 8);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Policy
@@ -280,7 +323,7 @@ export type Policy = Message<"skidbladnir.conformance.v1.Policy"> & {
  * Use `create(PolicySchema)` to create a new message.
  */
 export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
-  messageDesc(file_test_driver, 7);
+  messageDesc(file_test_driver, 9);
 
 /**
  * An option that is absent here is not given to the package.
@@ -341,7 +384,7 @@ export type CircuitBreaker = Message<"skidbladnir.conformance.v1.CircuitBreaker"
  * Use `create(CircuitBreakerSchema)` to create a new message.
  */
 export const CircuitBreakerSchema: GenMessage<CircuitBreaker> = /*@__PURE__*/
-  messageDesc(file_test_driver, 8);
+  messageDesc(file_test_driver, 10);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Window
@@ -385,7 +428,7 @@ export type Window = Message<"skidbladnir.conformance.v1.Window"> & {
  * Use `create(WindowSchema)` to create a new message.
  */
 export const WindowSchema: GenMessage<Window> = /*@__PURE__*/
-  messageDesc(file_test_driver, 9);
+  messageDesc(file_test_driver, 11);
 
 /**
  * @generated from message skidbladnir.conformance.v1.SlowCall
@@ -407,7 +450,7 @@ export type SlowCall = Message<"skidbladnir.conformance.v1.SlowCall"> & {
  * Use `create(SlowCallSchema)` to create a new message.
  */
 export const SlowCallSchema: GenMessage<SlowCall> = /*@__PURE__*/
-  messageDesc(file_test_driver, 10);
+  messageDesc(file_test_driver, 12);
 
 /**
  * @generated from message skidbladnir.conformance.v1.ResetTimeoutBackoff
@@ -429,7 +472,7 @@ export type ResetTimeoutBackoff = Message<"skidbladnir.conformance.v1.ResetTimeo
  * Use `create(ResetTimeoutBackoffSchema)` to create a new message.
  */
 export const ResetTimeoutBackoffSchema: GenMessage<ResetTimeoutBackoff> = /*@__PURE__*/
-  messageDesc(file_test_driver, 11);
+  messageDesc(file_test_driver, 13);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Retry
@@ -491,7 +534,7 @@ export type Retry = Message<"skidbladnir.conformance.v1.Retry"> & {
  * Use `create(RetrySchema)` to create a new message.
  */
 export const RetrySchema: GenMessage<Retry> = /*@__PURE__*/
-  messageDesc(file_test_driver, 12);
+  messageDesc(file_test_driver, 14);
 
 /**
  * As written in a provider file: a string, or "/.../".
@@ -510,7 +553,7 @@ export type ErrorPatterns = Message<"skidbladnir.conformance.v1.ErrorPatterns"> 
  * Use `create(ErrorPatternsSchema)` to create a new message.
  */
 export const ErrorPatternsSchema: GenMessage<ErrorPatterns> = /*@__PURE__*/
-  messageDesc(file_test_driver, 13);
+  messageDesc(file_test_driver, 15);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Bulkhead
@@ -537,7 +580,7 @@ export type Bulkhead = Message<"skidbladnir.conformance.v1.Bulkhead"> & {
  * Use `create(BulkheadSchema)` to create a new message.
  */
 export const BulkheadSchema: GenMessage<Bulkhead> = /*@__PURE__*/
-  messageDesc(file_test_driver, 14);
+  messageDesc(file_test_driver, 16);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Timeout
@@ -559,7 +602,7 @@ export type Timeout = Message<"skidbladnir.conformance.v1.Timeout"> & {
  * Use `create(TimeoutSchema)` to create a new message.
  */
 export const TimeoutSchema: GenMessage<Timeout> = /*@__PURE__*/
-  messageDesc(file_test_driver, 15);
+  messageDesc(file_test_driver, 17);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Cache
@@ -596,7 +639,7 @@ export type Cache = Message<"skidbladnir.conformance.v1.Cache"> & {
  * Use `create(CacheSchema)` to create a new message.
  */
 export const CacheSchema: GenMessage<Cache> = /*@__PURE__*/
-  messageDesc(file_test_driver, 16);
+  messageDesc(file_test_driver, 18);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Fallback
@@ -622,7 +665,7 @@ export type Fallback = Message<"skidbladnir.conformance.v1.Fallback"> & {
  * Use `create(FallbackSchema)` to create a new message.
  */
 export const FallbackSchema: GenMessage<Fallback> = /*@__PURE__*/
-  messageDesc(file_test_driver, 17);
+  messageDesc(file_test_driver, 19);
 
 /**
  * A predicate made by the driver: true when the error's message contains one of `errors`, or the result's text is one
@@ -647,7 +690,7 @@ export type Match = Message<"skidbladnir.conformance.v1.Match"> & {
  * Use `create(MatchSchema)` to create a new message.
  */
 export const MatchSchema: GenMessage<Match> = /*@__PURE__*/
-  messageDesc(file_test_driver, 18);
+  messageDesc(file_test_driver, 20);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Facade
@@ -708,7 +751,7 @@ export type Facade = Message<"skidbladnir.conformance.v1.Facade"> & {
  * Use `create(FacadeSchema)` to create a new message.
  */
 export const FacadeSchema: GenMessage<Facade> = /*@__PURE__*/
-  messageDesc(file_test_driver, 19);
+  messageDesc(file_test_driver, 21);
 
 /**
  * @generated from message skidbladnir.conformance.v1.HealthMonitor
@@ -759,7 +802,7 @@ export type HealthMonitor = Message<"skidbladnir.conformance.v1.HealthMonitor"> 
  * Use `create(HealthMonitorSchema)` to create a new message.
  */
 export const HealthMonitorSchema: GenMessage<HealthMonitor> = /*@__PURE__*/
-  messageDesc(file_test_driver, 20);
+  messageDesc(file_test_driver, 22);
 
 /**
  * @generated from message skidbladnir.conformance.v1.HealthCheck
@@ -783,7 +826,7 @@ export type HealthCheck = Message<"skidbladnir.conformance.v1.HealthCheck"> & {
  * Use `create(HealthCheckSchema)` to create a new message.
  */
 export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
-  messageDesc(file_test_driver, 21);
+  messageDesc(file_test_driver, 23);
 
 /**
  * @generated from message skidbladnir.conformance.v1.ProviderFile
@@ -809,7 +852,7 @@ export type ProviderFile = Message<"skidbladnir.conformance.v1.ProviderFile"> & 
  * Use `create(ProviderFileSchema)` to create a new message.
  */
 export const ProviderFileSchema: GenMessage<ProviderFile> = /*@__PURE__*/
-  messageDesc(file_test_driver, 22);
+  messageDesc(file_test_driver, 24);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Step
@@ -908,7 +951,7 @@ export type Step = Message<"skidbladnir.conformance.v1.Step"> & {
  * Use `create(StepSchema)` to create a new message.
  */
 export const StepSchema: GenMessage<Step> = /*@__PURE__*/
-  messageDesc(file_test_driver, 23);
+  messageDesc(file_test_driver, 25);
 
 /**
  * The policy meant, by name; absent: the only one of its pattern.
@@ -927,7 +970,7 @@ export type Target = Message<"skidbladnir.conformance.v1.Target"> & {
  * Use `create(TargetSchema)` to create a new message.
  */
 export const TargetSchema: GenMessage<Target> = /*@__PURE__*/
-  messageDesc(file_test_driver, 24);
+  messageDesc(file_test_driver, 26);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Call
@@ -972,7 +1015,7 @@ export type Call = Message<"skidbladnir.conformance.v1.Call"> & {
  * Use `create(CallSchema)` to create a new message.
  */
 export const CallSchema: GenMessage<Call> = /*@__PURE__*/
-  messageDesc(file_test_driver, 25);
+  messageDesc(file_test_driver, 27);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Script
@@ -1023,7 +1066,7 @@ export type Script = Message<"skidbladnir.conformance.v1.Script"> & {
  * Use `create(ScriptSchema)` to create a new message.
  */
 export const ScriptSchema: GenMessage<Script> = /*@__PURE__*/
-  messageDesc(file_test_driver, 26);
+  messageDesc(file_test_driver, 28);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Never
@@ -1036,7 +1079,7 @@ export type Never = Message<"skidbladnir.conformance.v1.Never"> & {
  * Use `create(NeverSchema)` to create a new message.
  */
 export const NeverSchema: GenMessage<Never> = /*@__PURE__*/
-  messageDesc(file_test_driver, 27);
+  messageDesc(file_test_driver, 29);
 
 /**
  * @generated from message skidbladnir.conformance.v1.OnCancel
@@ -1088,7 +1131,7 @@ export type OnCancel = Message<"skidbladnir.conformance.v1.OnCancel"> & {
  * Use `create(OnCancelSchema)` to create a new message.
  */
 export const OnCancelSchema: GenMessage<OnCancel> = /*@__PURE__*/
-  messageDesc(file_test_driver, 28);
+  messageDesc(file_test_driver, 30);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Ignore
@@ -1101,7 +1144,7 @@ export type Ignore = Message<"skidbladnir.conformance.v1.Ignore"> & {
  * Use `create(IgnoreSchema)` to create a new message.
  */
 export const IgnoreSchema: GenMessage<Ignore> = /*@__PURE__*/
-  messageDesc(file_test_driver, 29);
+  messageDesc(file_test_driver, 31);
 
 /**
  * A result. Without text: the language's empty value (None, nil, undefined).
@@ -1120,7 +1163,7 @@ export type Value = Message<"skidbladnir.conformance.v1.Value"> & {
  * Use `create(ValueSchema)` to create a new message.
  */
 export const ValueSchema: GenMessage<Value> = /*@__PURE__*/
-  messageDesc(file_test_driver, 30);
+  messageDesc(file_test_driver, 32);
 
 /**
  * An error of type `ScriptedError`.
@@ -1161,7 +1204,7 @@ export type Error = Message<"skidbladnir.conformance.v1.Error"> & {
  * Use `create(ErrorSchema)` to create a new message.
  */
 export const ErrorSchema: GenMessage<Error> = /*@__PURE__*/
-  messageDesc(file_test_driver, 31);
+  messageDesc(file_test_driver, 33);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Observation
@@ -1210,7 +1253,7 @@ export type Observation = Message<"skidbladnir.conformance.v1.Observation"> & {
  * Use `create(ObservationSchema)` to create a new message.
  */
 export const ObservationSchema: GenMessage<Observation> = /*@__PURE__*/
-  messageDesc(file_test_driver, 32);
+  messageDesc(file_test_driver, 34);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Fault
@@ -1244,7 +1287,7 @@ export type Fault = Message<"skidbladnir.conformance.v1.Fault"> & {
  * Use `create(FaultSchema)` to create a new message.
  */
 export const FaultSchema: GenMessage<Fault> = /*@__PURE__*/
-  messageDesc(file_test_driver, 33);
+  messageDesc(file_test_driver, 35);
 
 /**
  * What is seen after a step, once nothing can move without time passing.
@@ -1258,7 +1301,7 @@ export type StepObservation = Message<"skidbladnir.conformance.v1.StepObservatio
   nowMs: bigint;
 
   /**
-   * Every call so far.
+   * Every call so far, and every policy that has statistics. One that is as it was after the step before may be left out.
    *
    * @generated from field: repeated skidbladnir.conformance.v1.CallObservation calls = 2;
    */
@@ -1294,7 +1337,7 @@ export type StepObservation = Message<"skidbladnir.conformance.v1.StepObservatio
  * Use `create(StepObservationSchema)` to create a new message.
  */
 export const StepObservationSchema: GenMessage<StepObservation> = /*@__PURE__*/
-  messageDesc(file_test_driver, 34);
+  messageDesc(file_test_driver, 36);
 
 /**
  * @generated from message skidbladnir.conformance.v1.CallObservation
@@ -1353,7 +1396,7 @@ export type CallObservation = Message<"skidbladnir.conformance.v1.CallObservatio
  * Use `create(CallObservationSchema)` to create a new message.
  */
 export const CallObservationSchema: GenMessage<CallObservation> = /*@__PURE__*/
-  messageDesc(file_test_driver, 35);
+  messageDesc(file_test_driver, 37);
 
 /**
  * @generated from message skidbladnir.conformance.v1.Pending
@@ -1366,7 +1409,7 @@ export type Pending = Message<"skidbladnir.conformance.v1.Pending"> & {
  * Use `create(PendingSchema)` to create a new message.
  */
 export const PendingSchema: GenMessage<Pending> = /*@__PURE__*/
-  messageDesc(file_test_driver, 36);
+  messageDesc(file_test_driver, 38);
 
 /**
  * @generated from message skidbladnir.conformance.v1.CallError
@@ -1414,7 +1457,7 @@ export type CallError = Message<"skidbladnir.conformance.v1.CallError"> & {
  * Use `create(CallErrorSchema)` to create a new message.
  */
 export const CallErrorSchema: GenMessage<CallError> = /*@__PURE__*/
-  messageDesc(file_test_driver, 37);
+  messageDesc(file_test_driver, 39);
 
 /**
  * @generated from message skidbladnir.conformance.v1.PolicyState
@@ -1460,7 +1503,7 @@ export type PolicyState = Message<"skidbladnir.conformance.v1.PolicyState"> & {
  * Use `create(PolicyStateSchema)` to create a new message.
  */
 export const PolicyStateSchema: GenMessage<PolicyState> = /*@__PURE__*/
-  messageDesc(file_test_driver, 38);
+  messageDesc(file_test_driver, 40);
 
 /**
  * @generated from message skidbladnir.conformance.v1.CircuitBreakerState
@@ -1537,7 +1580,7 @@ export type CircuitBreakerState = Message<"skidbladnir.conformance.v1.CircuitBre
  * Use `create(CircuitBreakerStateSchema)` to create a new message.
  */
 export const CircuitBreakerStateSchema: GenMessage<CircuitBreakerState> = /*@__PURE__*/
-  messageDesc(file_test_driver, 39);
+  messageDesc(file_test_driver, 41);
 
 /**
  * @generated from message skidbladnir.conformance.v1.BulkheadState
@@ -1559,7 +1602,7 @@ export type BulkheadState = Message<"skidbladnir.conformance.v1.BulkheadState"> 
  * Use `create(BulkheadStateSchema)` to create a new message.
  */
 export const BulkheadStateSchema: GenMessage<BulkheadState> = /*@__PURE__*/
-  messageDesc(file_test_driver, 40);
+  messageDesc(file_test_driver, 42);
 
 /**
  * @generated from message skidbladnir.conformance.v1.CacheState
@@ -1576,7 +1619,7 @@ export type CacheState = Message<"skidbladnir.conformance.v1.CacheState"> & {
  * Use `create(CacheStateSchema)` to create a new message.
  */
 export const CacheStateSchema: GenMessage<CacheState> = /*@__PURE__*/
-  messageDesc(file_test_driver, 41);
+  messageDesc(file_test_driver, 43);
 
 /**
  * @generated from message skidbladnir.conformance.v1.FacadeStatus
@@ -1603,7 +1646,7 @@ export type FacadeStatus = Message<"skidbladnir.conformance.v1.FacadeStatus"> & 
  * Use `create(FacadeStatusSchema)` to create a new message.
  */
 export const FacadeStatusSchema: GenMessage<FacadeStatus> = /*@__PURE__*/
-  messageDesc(file_test_driver, 42);
+  messageDesc(file_test_driver, 44);
 
 /**
  * EV-1; `error` is its code.
@@ -1702,7 +1745,7 @@ export type Event = Message<"skidbladnir.conformance.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_test_driver, 43);
+  messageDesc(file_test_driver, 45);
 
 /**
  * @generated from message skidbladnir.conformance.v1.ProviderHealth
@@ -1739,7 +1782,7 @@ export type ProviderHealth = Message<"skidbladnir.conformance.v1.ProviderHealth"
  * Use `create(ProviderHealthSchema)` to create a new message.
  */
 export const ProviderHealthSchema: GenMessage<ProviderHealth> = /*@__PURE__*/
-  messageDesc(file_test_driver, 44);
+  messageDesc(file_test_driver, 46);
 
 /**
  * @generated from service skidbladnir.conformance.v1.TestDriver
@@ -1764,6 +1807,16 @@ export const TestDriver: GenService<{
     methodKind: "bidi_streaming";
     input: typeof ReplayRequestSchema;
     output: typeof ReplayResponseSchema;
+  },
+  /**
+   * ReplayBatches is Replay with several traces in a message, for many traces in a short time. A driver need not have it.
+   *
+   * @generated from rpc skidbladnir.conformance.v1.TestDriver.ReplayBatches
+   */
+  replayBatches: {
+    methodKind: "bidi_streaming";
+    input: typeof ReplayBatchesRequestSchema;
+    output: typeof ReplayBatchesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_test_driver, 0);

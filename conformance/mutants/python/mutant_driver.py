@@ -43,13 +43,14 @@ class MutantFinder(importlib.abc.MetaPathFinder):
         return spec
 
 
-def main() -> None:
-    if "SKIDBLADNIR_MUTANT" in os.environ:
-        sys.meta_path.insert(0, MutantFinder(**json.loads(os.environ["SKIDBLADNIR_MUTANT"])))
-    sys.argv[0] = str(DRIVER)
+def run(arguments: Sequence[str], mutant: str | None) -> None:
+    """Becomes the driver."""
+    if mutant is not None:
+        sys.meta_path.insert(0, MutantFinder(**json.loads(mutant)))
+    sys.argv = [str(DRIVER), *arguments]
     sys.path[0] = str(DRIVER.parent)
     runpy.run_path(str(DRIVER), run_name="__main__")
 
 
 if __name__ == "__main__":
-    main()
+    run(sys.argv[1:], os.environ.get("SKIDBLADNIR_MUTANT"))

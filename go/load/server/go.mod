@@ -1,0 +1,3 @@
+module skidbladnir.dev/load/server
+
+go 1.25.0

@@ -1,0 +1,1 @@
+"""Benchmark of the package beside its peers: ``make bench-python``."""
