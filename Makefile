@@ -11,6 +11,9 @@ PROTOC := $(PY) -m grpc_tools.protoc -I $(PROTO)
 GO_SOURCES := $(shell find go -name '*.go' -not -name '*_test.go') go/go.mod go/driver/go.mod $(wildcard go/providers/data/*)
 TS_SOURCES := $(shell find typescript/src typescript/driver -type f) typescript/tsup.config.ts typescript/tsconfig.json
 MUTATION_TOOLS := build/mutants/venv/.stamp conformance/mutants/typescript/node_modules/.stamp
+# The example of a port is built where there is a compiler for it.
+HAS_CARGO := $(shell command -v cargo)
+CARGO := cd conformance/examples/rust && CARGO_TARGET_DIR=$(CURDIR)/build/rust nice cargo
 DATA := python/skidbladnir/data go/providers/data typescript/src/data
 
 help: ## Lists the targets
@@ -21,18 +24,29 @@ conformance: drivers ## Lints the catalogue, and replays it in all languages
 	$(VENV)/bin/conformance coverage
 	$(VENV)/bin/conformance run --junit build/conformance.xml --markdown build/conformance.md
 
-test: test-python test-go test-typescript check ## Runs the tests of every package, and the checks
+test: test-python test-go test-typescript $(if $(HAS_CARGO),example-rust check-rust) check ## Runs the tests of every package, and the checks
 
 test-python: drivers conformance/tests/browser/node_modules/.stamp
+test-python: drivers build/bench/venv/.stamp build/load/server
 	$(PY) -m pytest -q
 
 test-go:
 	cd go && go test -race ./...
 	cd go/load/server && go test -race .
+	cd go/load && go test -race .
 	cd go/bench && go test ./...
 
 test-typescript: typescript/build/driver.cjs
 	cd typescript && npx vitest run
+
+example-rust: drivers ## Builds and tests the example of a port, and replays the catalogue in it (needs cargo)
+	$(CARGO) build --quiet --locked
+	$(CARGO) test --quiet --locked --package skidbladnir
+	$(VENV)/bin/conformance run --exec build/rust/debug/driver
+
+check-rust:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --quiet --locked --all-targets -- --deny warnings
 
 FUZZ_SECONDS ?= 3600
 
@@ -49,7 +63,10 @@ mutants-sample: drivers $(MUTATION_TOOLS) ## The same for some mutants of each l
 	$(VENV)/bin/conformance mutants --sample 150 --seed 1
 
 BENCH_ROUNDS ?= 15
+
 BENCHSTAT := go tool benchstat -ignore round
+
+bench: bench-python bench-go bench-typescript ## Measures every package beside its peers
 
 bench-go: ## Measures the Go package beside its peers (BENCH_ROUNDS=15)
 	cd go/bench && go run ./report -rounds $(BENCH_ROUNDS) -json ../../build/bench/go.json -text ../../build/bench/go.txt
@@ -63,6 +80,20 @@ bench-typescript: typescript/build/driver.cjs typescript/bench/node_modules/.sta
 report: drivers ## Writes build/report.html: every trace drawn, with the figures of coverage, mutation and exploration
 	$(VENV)/bin/conformance report
 
+bench-python: build/bench/venv/.stamp ## Measures the Python package beside its peers
+	PYTHONPATH=python build/bench/venv/bin/python -m bench --rounds $(BENCH_ROUNDS) --output build/bench/python.json
+
+bench-docs: $(VENV)/.stamp ## Writes docs/performance.md from the measured runs in docs/bench
+	$(PY) python/bench/tables.py
+
+LOAD_SECONDS ?= 180
+
+load-python: build/bench/venv/.stamp build/load/server ## Drives the Python facade against a server that fails and recovers
+	PYTHONPATH=python build/bench/venv/bin/python -m load --server build/load/server --seconds $(LOAD_SECONDS) --output build/load/python.json
+
+load-go: build/load/server ## Drives the Go facade against a server that fails and recovers (LOAD_SECONDS=180)
+	cd go/load && go run . -server ../../build/load/server -seconds $(LOAD_SECONDS) -json ../../build/load/go.json
+
 check: check-python check-go check-typescript check-workflows check-generated ## Linters, type checkers, generated files
 
 check-python: $(VENV)/.stamp
@@ -74,11 +105,15 @@ check-go:
 	test -z "$$(gofmt -l go)" || { gofmt -l go; exit 1; }
 	cd go && go vet ./...
 	cd go/load/server && go vet .
+	cd go/load && go vet .
 	cd go/bench && go vet ./...
 	test -z "$$(gofmt -l conformance/mutants/go)" && cd conformance/mutants/go && go vet .
 	cd go/driver && go vet . && go build -o ../../build/staticcheck honnef.co/go/tools/cmd/staticcheck
 	cd go/driver && ../../build/staticcheck .
 	cd go && ../build/staticcheck ./...
+	cd go/bench && ../../build/staticcheck ./...
+	cd go/load/server && ../../../build/staticcheck .
+	cd go/load && ../../build/staticcheck .
 
 check-typescript: typescript/build/driver.cjs typescript/bench/node_modules/.stamp
 	cd typescript && npx tsc --noEmit && npx tsc --noEmit -p bench && npx eslint .
@@ -113,6 +148,9 @@ typescript/node_modules/.stamp: typescript/package-lock.json
 
 typescript/bench/node_modules/.stamp: typescript/bench/package-lock.json
 	cd $(dir $<) && npm install --no-save --no-audit --no-fund --loglevel=error
+build/bench/venv/.stamp: python/bench/requirements.lock
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
 	touch $@
 
 build/mutants/venv/.stamp: conformance/mutants/python/requirements.lock
@@ -143,7 +181,3 @@ clean: ## Removes what was built
 	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build typescript/bench/node_modules typescript/bench/build conformance/mutants/typescript/node_modules
 
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' Makefile)
-	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build conformance/mutants/typescript/node_modules \
-		conformance/tests/browser/node_modules
-
-.PHONY: help conformance test test-python test-go test-typescript fuzz fuzz-long mutants mutants-sample report check check-python check-go check-typescript drivers generate check-generated clean

@@ -36,10 +36,19 @@ type Bulkhead struct {
 	maxQueue   int
 	maxWait    *time.Duration
 
-	mu      sync.Mutex
-	running int
-	queue   list.List // of *waiting
+	// The free slots lie on stripes, where calls take them and put them back without the lock, until one finds none. From
+	// then until half of them are free again they are counted under the lock, as they are while somebody looks.
+	striped stripes
+
+	mu        sync.Mutex
+	isStriped bool
+	exhausted bool
+	free      int       // slots that are free, and not on stripes
+	queue     list.List // of *waiting; only while there is no free slot
 }
+
+// slots is the count of the stripes that is used.
+const slots = 0
 
 // waiting is a call in the queue. It leaves the queue under the bulkhead's lock: by a slot, or by giving up.
 type waiting struct {
@@ -62,14 +71,17 @@ func NewBulkhead(options BulkheadOptions) (*Bulkhead, error) {
 		return nil, c.err
 	}
 	b.init(b, options.Name, path, options.Listeners)
+	b.striped, b.free = newStripes(), b.maxRunning
+	b.mu.Lock()
+	b.unlock()
 	return b, nil
 }
 
 // Stats tells how many calls run and wait.
 func (b *Bulkhead) Stats() BulkheadStats {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return BulkheadStats{ConcurrentExecutions: b.running, QueueSize: b.queue.Len()}
+	b.lock()
+	defer b.unlock()
+	return BulkheadStats{ConcurrentExecutions: b.maxRunning - b.free, QueueSize: b.queue.Len()}
 }
 
 func runBulkhead[T any](ctx context.Context, b *Bulkhead, inner []Policy, op Operation[T]) (T, error) {
@@ -81,27 +93,73 @@ func runBulkhead[T any](ctx context.Context, b *Bulkhead, inner []Policy, op Ope
 	return run(ctx, inner, op)
 }
 
+// lock locks, and gathers the free slots.
+func (b *Bulkhead) lock() {
+	b.mu.Lock()
+	if b.isStriped {
+		b.free = int(b.striped.seal(slots))
+		b.isStriped = false
+	}
+}
+
+// unlock unlocks, and lays the free slots out again unless they are short.
+func (b *Bulkhead) unlock() {
+	if !b.isStriped {
+		switch {
+		case b.free == 0:
+			b.exhausted = true
+		case b.free >= (b.maxRunning+1)/2:
+			b.exhausted = false
+		}
+		if !b.exhausted {
+			b.striped.open(slots, int64(b.free))
+			b.isStriped, b.free = true, 0
+		}
+	}
+	b.mu.Unlock()
+}
+
+// take takes a slot from the stripes, if it finds one: the goroutine's own, to which it gives back, or any.
+func (b *Bulkhead) take() bool {
+	own := &b.striped.own().counts[slots]
+	if own.add(-1) {
+		return true
+	}
+	if !own.isOpen() {
+		return false
+	}
+	for i := range b.striped {
+		if b.striped[i].counts[slots].add(-1) {
+			return true
+		}
+	}
+	return false
+}
+
 // acquire takes a slot, after waiting for one where it must.
 func (b *Bulkhead) acquire(ctx context.Context) error {
-	b.mu.Lock()
-	if b.running < b.maxRunning {
-		b.running++
-		b.mu.Unlock()
+	if b.take() {
+		return nil
+	}
+	b.lock()
+	if b.free > 0 {
+		b.free--
+		b.unlock()
 		return nil
 	}
 	if b.queue.Len() >= b.maxQueue {
-		b.mu.Unlock()
+		b.unlock()
 		b.emitRejected("full")
 		return &BulkheadFullError{policy: b.name, running: b.maxRunning, waiting: b.maxQueue}
 	}
 	if b.maxWait != nil && *b.maxWait == 0 {
-		b.mu.Unlock()
+		b.unlock()
 		return b.waitTimedOut()
 	}
 	w := &waiting{slot: make(chan struct{})}
 	place := b.queue.PushBack(w)
 	size := b.queue.Len()
-	b.mu.Unlock()
+	b.unlock()
 	return b.wait(ctx, w, place, size)
 }
 
@@ -147,17 +205,20 @@ func (b *Bulkhead) leave(w *waiting, place *list.Element) (hasSlot bool) {
 
 // release gives a slot back, to the head of the queue if there is one (BH-3).
 func (b *Bulkhead) release() {
-	b.mu.Lock()
+	if b.striped.own().counts[slots].add(1) {
+		return
+	}
+	b.lock()
 	head := b.queue.Front()
 	if head == nil {
-		b.running--
-		b.mu.Unlock()
+		b.free++
+		b.unlock()
 		return
 	}
 	w := b.queue.Remove(head).(*waiting)
 	w.granted = true
 	size := b.queue.Len()
-	b.mu.Unlock()
+	b.unlock()
 	defer close(w.slot)
 	if b.listeners.any() {
 		b.listeners.emit(Event{Type: EventBulkheadHandedOver, Policy: b.name, QueueSize: size})

@@ -66,19 +66,14 @@ type circuit struct {
 	cancelled, rejected, slow, running int64
 }
 
-// timed tells whether the next step needs the time.
-func (c *circuit) timed() bool {
-	if c.slowCall > 0 {
-		return true
-	}
-	switch c.state {
-	case StateClosed:
-		return c.counter.timed()
-	case StateForcedOpen, StateDisabled:
-		return false
-	default:
-		return true
-	}
+// timesCalls tells whether to admit a call needs the time.
+func (c *circuit) timesCalls() bool {
+	return c.slowCall > 0 || c.state == StateOpen || c.state == StateHalfOpen
+}
+
+// timesSuccesses tells whether to record a success needs the time; a failure always does, for it may open the circuit.
+func (c *circuit) timesSuccesses() bool {
+	return c.timesCalls() || (c.state == StateClosed && c.counter.timesSuccesses())
 }
 
 // admit decides on a call.

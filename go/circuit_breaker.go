@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -78,8 +79,9 @@ type CircuitBreaker struct {
 	ignore    func(Outcome) bool
 	built     time.Time
 
+	steady  atomic.Pointer[steady] // replaced under mu; nil: none yet
 	mu      sync.Mutex
-	circuit circuit
+	circuit circuit // without what steady counts
 }
 
 // NewCircuitBreaker makes a circuit breaker, or returns a [ConfigurationError].
@@ -118,11 +120,16 @@ func NewCircuitBreaker(options CircuitBreakerOptions) (*CircuitBreaker, error) {
 		return nil, c.err
 	}
 	b.init(b, options.Name, path, options.Listeners)
+	b.mu.Lock()
+	b.unlock()
 	return b, nil
 }
 
 // State is the circuit's state. OPEN lasts until a call comes after the reset timeout (CB-9).
 func (b *CircuitBreaker) State() CircuitState {
+	if s := b.steady.Load(); s != nil && s.isCurrent() {
+		return s.state
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.circuit.state
@@ -131,8 +138,11 @@ func (b *CircuitBreaker) State() CircuitState {
 // Stats is a consistent picture of the counts.
 func (b *CircuitBreaker) Stats() CircuitBreakerStats {
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer b.unlock()
 	c, now := &b.circuit, b.now()
+	if s := b.steady.Load(); s != nil {
+		s.handOverAll(c)
+	}
 	failures, successes := c.counts(now)
 	return CircuitBreakerStats{
 		State:         c.state,
@@ -163,8 +173,22 @@ func (b *CircuitBreaker) Reset() { b.force(StateClosed, reasonReset) }
 func (b *CircuitBreaker) force(state CircuitState, reason string) {
 	b.mu.Lock()
 	change := b.circuit.force(state, b.now(), reason)
-	b.mu.Unlock()
+	b.unlock()
 	b.emitChange(change)
+}
+
+// unlock lets calls count without the lock where the circuit, as it is now, allows that.
+func (b *CircuitBreaker) unlock() {
+	c, s := &b.circuit, b.steady.Load()
+	if s != nil {
+		s.follow(c)
+	}
+	if (s == nil || s.generation != c.generation) && c.changesTotalsOnly()[countCalls] {
+		s = c.steady()
+		s.follow(c)
+		b.steady.Store(s)
+	}
+	b.mu.Unlock()
 }
 
 func runCircuitBreaker[T any](ctx context.Context, b *CircuitBreaker, inner []Policy, op Operation[T]) (result T, err error) {
@@ -193,25 +217,51 @@ func runCircuitBreaker[T any](ctx context.Context, b *CircuitBreaker, inner []Po
 
 // admit lets a call in, or returns a CircuitOpenError.
 func (b *CircuitBreaker) admit() (permit, error) {
+	s := b.steady.Load()
+	if s == nil {
+		return b.decide()
+	}
+	var retryAfter time.Duration
+	if s.state == StateOpen {
+		if retryAfter = s.probeAt - b.now(); retryAfter <= 0 {
+			return b.decide()
+		}
+	}
+	if !s.count(countCalls) {
+		return b.decide()
+	}
+	return b.answer(permit{generation: s.generation}, s.admits(), transition{}, s.state, retryAfter)
+}
+
+// decide is admit for a circuit that is not steady, or is just being read or changed.
+func (b *CircuitBreaker) decide() (permit, error) {
 	b.mu.Lock()
 	c := &b.circuit
 	var now time.Duration
-	if c.timed() {
+	if c.timesCalls() {
 		now = b.now()
 	}
 	call, admitted, change := c.admit(now)
-	state, generation, retryAfter := c.state, c.generation, c.retryAfter(now)
-	b.mu.Unlock()
+	call.generation = c.generation
+	state, retryAfter := c.state, c.retryAfter(now)
+	b.unlock()
+	return b.answer(call, admitted, change, state, retryAfter)
+}
+
+// answer reports a decision, and turns it into what the caller gets.
+func (b *CircuitBreaker) answer(
+	call permit, admitted bool, change transition, state CircuitState, retryAfter time.Duration,
+) (permit, error) {
 	if b.listeners.any() {
 		b.emitChange(change)
-		event := Event{Type: EventCallAdmitted, Policy: b.name, State: state, Generation: generation}
+		event := Event{Type: EventCallAdmitted, Policy: b.name, State: state, Generation: call.generation}
 		if !admitted {
 			event.Type, event.RetryAfter = EventCallRejected, retryAfter
 		}
 		b.listeners.emit(event)
 	}
 	if !admitted {
-		return permit{}, &CircuitOpenError{policy: b.name, state: state, retryAfter: retryAfter}
+		return permit{}, newCircuitOpenError(b.name, state, retryAfter)
 	}
 	return call, nil
 }
@@ -258,33 +308,49 @@ func (b *CircuitBreaker) judge(ended Outcome, failed bool) outcome {
 
 // settle counts how an admitted call ended, and gives back what it held.
 func (b *CircuitBreaker) settle(call permit, ended outcome, err error) {
-	b.mu.Lock()
-	c := &b.circuit
-	var now time.Duration
-	if ended == outcomeFailure || c.timed() {
-		now = b.now()
-	}
 	var change transition
+	s := b.steady.Load()
+	if ended != outcomeSuccess || s == nil || !s.count(countSuccesses) {
+		change = b.record(call, ended)
+	}
+	if !b.listeners.any() {
+		return
+	}
 	event := Event{Policy: b.name, Generation: call.generation}
 	switch ended {
 	case outcomeSuccess:
 		event.Type = EventCallSucceeded
-		change = c.succeed(call, now)
 	case outcomeFailure:
 		event.Type, event.Err = EventCallFailed, err
-		change = c.fail(call, now)
 	case outcomeIgnored:
 		event.Type, event.Err = EventCallIgnored, err
-		c.ignore(call)
 	case outcomeCancelled:
 		event.Type = EventCallCancelled
+	}
+	b.listeners.emit(event)
+	b.emitChange(change)
+}
+
+// record is settle for what may change more than totals.
+func (b *CircuitBreaker) record(call permit, ended outcome) (change transition) {
+	b.mu.Lock()
+	defer b.unlock()
+	c := &b.circuit
+	var now time.Duration
+	if ended == outcomeFailure || c.timesSuccesses() {
+		now = b.now()
+	}
+	switch ended {
+	case outcomeSuccess:
+		return c.succeed(call, now)
+	case outcomeFailure:
+		return c.fail(call, now)
+	case outcomeIgnored:
+		c.ignore(call)
+	case outcomeCancelled:
 		c.cancel(call)
 	}
-	b.mu.Unlock()
-	if b.listeners.any() {
-		b.listeners.emit(event)
-		b.emitChange(change)
-	}
+	return transition{}
 }
 
 func (b *CircuitBreaker) emitChange(change transition) {

@@ -58,13 +58,17 @@ func Code(err error) string {
 // CircuitOpenError says that a circuit breaker refused the call (CB-8, CB-11, CB-19).
 type CircuitOpenError struct {
 	policy     string
-	state      CircuitState
-	retryAfter time.Duration
+	retryAfter time.Duration // greater than 0 when it was OPEN: else the call would have been a probe
+	forced     bool          // rather than a state, which would make it half as big again
+}
+
+func newCircuitOpenError(policy string, state CircuitState, retryAfter time.Duration) *CircuitOpenError {
+	return &CircuitOpenError{policy: policy, retryAfter: retryAfter, forced: state == StateForcedOpen}
 }
 
 func (e *CircuitOpenError) Error() string {
 	const prefix = "Circuit breaker is open: "
-	switch e.state {
+	switch e.State() {
 	case StateHalfOpen:
 		return prefix + e.policy + ", probing"
 	case StateForcedOpen:
@@ -81,7 +85,16 @@ func (e *CircuitOpenError) Code() string { return CodeCircuitOpen }
 func (e *CircuitOpenError) Policy() string { return e.policy }
 
 // State is the circuit's state when it refused: OPEN, HALF_OPEN or FORCED_OPEN.
-func (e *CircuitOpenError) State() CircuitState { return e.state }
+func (e *CircuitOpenError) State() CircuitState {
+	switch {
+	case e.forced:
+		return StateForcedOpen
+	case e.retryAfter > 0:
+		return StateOpen
+	default:
+		return StateHalfOpen
+	}
+}
 
 // RetryAfter is what is left of OPEN; 0 in the other states, where nobody knows.
 func (e *CircuitOpenError) RetryAfter() time.Duration { return e.retryAfter }

@@ -69,6 +69,88 @@ func TestCircuitBreakerSharedByGoroutinesKeepsItsLimitsAndTotals(t *testing.T) {
 	wantEqual(t, "probe places taken", stats.RunningProbes, 0)
 }
 
+// Stats is a picture of one moment (CB-22, CB-23) while calls count without the lock and the circuit changes under them:
+// as many calls run as are between their admission and their outcome, and no total ever falls.
+func TestStatsAreAPictureOfOneMoment(t *testing.T) {
+	for name, options := range map[string]sk.CircuitBreakerOptions{
+		"consecutive": {FailureThreshold: sk.Set(2), ResetTimeout: sk.Set(100 * time.Microsecond)},
+		"cumulative":  {FailureThreshold: sk.Set(50), Window: sk.Window{Kind: sk.WindowCumulative}},
+		"count":       {Window: sk.Window{Kind: sk.WindowCount, Size: sk.Set(10)}, ResetTimeout: sk.Set(time.Duration(0))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := made(sk.NewCircuitBreaker(options))
+			var mu sync.Mutex
+			var last sk.CircuitBreakerStats
+			look := func(least int64) {
+				mu.Lock() // so that pictures are compared in the order they were taken
+				defer mu.Unlock()
+				s := b.Stats()
+				running := s.Calls - s.Successes - s.Failures - s.Ignored - s.Cancelled - s.Rejected
+				if running < least || running > goroutines {
+					t.Errorf("%d calls run, according to %+v", running, s)
+				}
+				if s.Calls < last.Calls || s.Successes < last.Successes || s.Rejected < last.Rejected || s.Generation < last.Generation {
+					t.Errorf("%+v after %+v", s, last)
+				}
+				last = s
+			}
+			changes := []func(){b.Reset, b.ForceOpen, b.Disable, b.Reset, func() { look(0) }}
+			var ran, failed atomic.Int64
+			together(func(call int) {
+				switch {
+				case call%50 == 0:
+					changes[rand.IntN(len(changes))]()
+				case call%11 == 0:
+					look(0)
+				}
+				_, _ = sk.Execute(t.Context(), b, func(context.Context) (int, error) {
+					ran.Add(1)
+					if call%13 == 0 {
+						look(1) // at least the one that looks
+					}
+					if call%17 < 2 {
+						failed.Add(1)
+						return 0, errBoom
+					}
+					return call, nil
+				})
+			})
+			s := b.Stats()
+			wantEqual(t, "calls", s.Calls, goroutines*callsPerGoroutine)
+			wantEqual(t, "calls that ran", s.Successes+s.Failures, ran.Load())
+			wantEqual(t, "failures", s.Failures, failed.Load())
+			wantEqual(t, "rejected", s.Rejected, s.Calls-ran.Load())
+		})
+	}
+}
+
+// CB-1: a success that ends after a failure ended is never lost to the count, however the calls count.
+func TestSuccessAfterAFailureSetsTheCountToZero(t *testing.T) {
+	b := made(sk.NewCircuitBreaker(sk.CircuitBreakerOptions{FailureThreshold: sk.Set(1000)}))
+	var others sync.WaitGroup
+	stop := make(chan struct{})
+	for range 4 {
+		others.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					_ = b.Stats()
+				}
+			}
+		})
+	}
+	for range 2000 {
+		_, _ = sk.Execute(t.Context(), b, boom)
+		wantEqual(t, "the count after a failure", b.Stats().FailureCount, 1)
+		_, _ = sk.Execute(t.Context(), b, ok)
+		wantEqual(t, "the count after a success", b.Stats().FailureCount, 0)
+	}
+	close(stop)
+	others.Wait()
+}
+
 // GN-14: a bulkhead may be shared; it never lets more run than it may, and loses no slot to callers that give up.
 func TestBulkheadSharedByGoroutinesNeverExceedsItsLimits(t *testing.T) {
 	const most, queue = 4, 6
@@ -106,6 +188,32 @@ func TestBulkheadSharedByGoroutinesNeverExceedsItsLimits(t *testing.T) {
 	if stats := b.Stats(); stats != (sk.BulkheadStats{}) {
 		t.Errorf("when nothing runs any more, the load is %+v", stats)
 	}
+}
+
+// BH-1: a call starts at once while fewer than the limit run, wherever the free slots were left by other goroutines, and
+// while somebody looks.
+func TestFreeSlotIsFoundWhereverItIs(t *testing.T) {
+	b := made(sk.NewBulkhead(sk.BulkheadOptions{MaxConcurrentCalls: sk.Set(goroutines), MaxQueueSize: sk.Set(0)}))
+	together(func(call int) {
+		if call%10 == 0 {
+			if running := b.Stats().ConcurrentExecutions; running < 0 || running > goroutines {
+				t.Errorf("%d calls run", running)
+			}
+		}
+		_, err := sk.Execute(t.Context(), b, func(context.Context) (int, error) {
+			if call%7 == 0 {
+				time.Sleep(10 * time.Microsecond)
+			}
+			if running := b.Stats().ConcurrentExecutions; call%13 == 0 && running < 1 {
+				t.Errorf("%d calls run, and one of them asks", running)
+			}
+			return call, nil
+		})
+		if err != nil {
+			t.Errorf("refused with a free slot: %v", err)
+		}
+	})
+	wantEqual(t, "the load at the end", b.Stats(), sk.BulkheadStats{})
 }
 
 // GN-14: a facade and its cache may be shared; a key is fetched once at a time.

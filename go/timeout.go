@@ -133,7 +133,7 @@ func (d deadline) passed() bool {
 		return context.Cause(d.ctx) == error(d.timeout.err)
 	}
 	// A busy scheduler may not have run the timer yet.
-	return !time.Now().Before(d.at)
+	return time.Until(d.at) <= 0
 }
 
 // signalContext is the context of an operation that may be abandoned: it has the deadline of the call, but is done only

@@ -59,8 +59,10 @@ type counter interface {
 	counts(now time.Duration) (failures, successes int64)
 	// clear sets every count to 0.
 	clear()
-	// timed tells whether record needs the time.
-	timed() bool
+	// timesSuccesses tells whether to record a success needs the time.
+	timesSuccesses() bool
+	// ignoresSuccess tells whether to record a success would change nothing.
+	ignoresSuccess() bool
 }
 
 // thresholdCounter is CB-1 and CB-2.
@@ -85,7 +87,8 @@ func (c *thresholdCounter) record(_ time.Duration, failed, _ bool) string {
 
 func (c *thresholdCounter) counts(time.Duration) (int64, int64) { return c.failures, 0 }
 func (c *thresholdCounter) clear()                              { c.failures = 0 }
-func (c *thresholdCounter) timed() bool                         { return false }
+func (c *thresholdCounter) timesSuccesses() bool                { return false }
+func (c *thresholdCounter) ignoresSuccess() bool                { return c.cumulative || c.failures == 0 }
 
 // tally is the number of outcomes, and of some of them.
 type tally struct {
@@ -147,7 +150,9 @@ func (c *countCounter) record(_ time.Duration, failed, slow bool) string {
 		c.sum.add(tallyOf(oldest.failed, oldest.slow), -1)
 	}
 	c.ring[c.next] = outcomeBits{failed, slow}
-	c.next = (c.next + 1) % len(c.ring)
+	if c.next++; c.next == len(c.ring) {
+		c.next = 0
+	}
 	c.sum.add(tallyOf(failed, slow), 1)
 	return c.limits.reason(c.sum)
 }
@@ -158,22 +163,33 @@ func (c *countCounter) counts(time.Duration) (int64, int64) {
 
 func (c *countCounter) clear() { c.sum, c.next = tally{}, 0 }
 
-// timed: a success may open the circuit too, at its own time.
-func (c *countCounter) timed() bool { return true }
+// timesSuccesses: a success may open the circuit too, at its own time, but not for failures where there are none.
+func (c *countCounter) timesSuccesses() bool { return c.sum.failures > 0 }
+
+func (c *countCounter) ignoresSuccess() bool { return false }
 
 // timeCounter is CB-4: a ring of buckets, with the sum of those in the window.
 type timeCounter struct {
 	limits  limits
 	width   time.Duration
 	ring    []tally
-	current int64 // number of the newest bucket, counted from the breaker's construction
+	current int64         // number of the newest bucket, counted from the breaker's construction
+	bucket  *tally        // that one in the ring
+	ends    time.Duration // when its time is over
 	sum     tally
 }
 
+func newTimeCounter(limits limits, width time.Duration, buckets int) *timeCounter {
+	ring := make([]tally, buckets)
+	return &timeCounter{limits: limits, width: width, ring: ring, bucket: &ring[0], ends: width}
+}
+
 func (c *timeCounter) record(now time.Duration, failed, slow bool) string {
-	c.turn(now)
+	if now >= c.ends {
+		c.turn(now)
+	}
 	one := tallyOf(failed, slow)
-	c.ring[c.current%int64(len(c.ring))].add(one, 1)
+	c.bucket.add(one, 1)
 	c.sum.add(one, 1)
 	return c.limits.reason(c.sum)
 }
@@ -193,7 +209,8 @@ func (c *timeCounter) clear() {
 	c.sum = tally{}
 }
 
-func (c *timeCounter) timed() bool { return true }
+func (c *timeCounter) timesSuccesses() bool { return true }
+func (c *timeCounter) ignoresSuccess() bool { return false }
 
 // turn empties the buckets that came into the window since the last outcome.
 func (c *timeCounter) turn(now time.Duration) {
@@ -204,7 +221,7 @@ func (c *timeCounter) turn(now time.Duration) {
 		c.sum.add(*bucket, -1)
 		*bucket = tally{}
 	}
-	c.current = max(c.current, number)
+	c.current, c.bucket, c.ends = number, &c.ring[number%buckets], time.Duration(number+1)*c.width
 }
 
 // newCounter checks the options of a window (CB-6), and makes its counter.
@@ -259,5 +276,5 @@ func newCounter(c *checker, window Window, failureThreshold *int, slowCall *Slow
 	if kind == WindowCount {
 		return &countCounter{limits: limits, ring: make([]outcomeBits, size)}
 	}
-	return &timeCounter{limits: limits, width: max(1, duration/time.Duration(buckets)), ring: make([]tally, buckets)}
+	return newTimeCounter(limits, max(1, duration/time.Duration(buckets)), buckets)
 }

@@ -23,7 +23,10 @@ SERVICE = "/skidbladnir.conformance.v1.TestDriver"
 # Traces sent ahead of their answers, and how many of them make a batch for a driver that takes batches.
 WINDOW = 100
 BATCH = 25
+# A batch may take so many times as long as a trace: machines are busy, and no single trace of it may be slow.
+BATCH_PATIENCE = 3
 MAX_RESTARTS = 10
+NOT_REPLAYED = "not replayed"
 CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -101,8 +104,11 @@ class Driver:
         process, self._process = self._process, None
         return "" if process is None else await process.kill(patience)
 
-    async def replay(self, traces: Sequence[Trace]) -> None:
-        """Replays traces. Whatever the driver does, this returns: a crash or a hang costs a trace, not the run."""
+    async def replay(self, traces: Sequence[Trace], most_restarts: int = MAX_RESTARTS) -> None:
+        """Replays traces. Whatever the driver does, this returns: a crash or a hang costs a trace, not the run.
+
+        After ``most_restarts`` what is left is answered with :data:`NOT_REPLAYED` and the reason.
+        """
         if self._channel is None:
             await self.open()  # it broke on the last trace of an earlier replay
         if self.column.problem:
@@ -130,7 +136,7 @@ class Driver:
                     suspect, careful = guilty, WINDOW
                 restarts += 1
             left = [trace for trace in left if trace.id not in self.column.answers]
-            if self._channel is None and left and not await self._restart(restarts, left):
+            if self._channel is None and left and not await self._restart(restarts, most_restarts, left):
                 return
 
     async def replay_once(self, traces: Sequence[Trace], window: int) -> None:
@@ -152,16 +158,16 @@ class Driver:
                 self._answer(trace, None)
         return replayable
 
-    async def _restart(self, restarts: int, left: Sequence[Trace]) -> bool:
-        reason = f"the driver has been restarted {MAX_RESTARTS} times"
-        if restarts <= MAX_RESTARTS:
+    async def _restart(self, restarts: int, most: int, left: Sequence[Trace]) -> bool:
+        reason = f"the driver has been restarted {most} times"
+        if restarts <= most:
             try:
                 await self._connect()
                 return True
             except DriverError as error:
                 reason = f"the driver does not start again: {error}"
         for trace in left:
-            self._answer(trace, f"not replayed: {reason}")
+            self._answer(trace, f"{NOT_REPLAYED}: {reason}")
         return False
 
     async def _connect(self) -> None:
@@ -215,7 +221,7 @@ class Driver:
         sender = asyncio.create_task(_send(call, batches, size > 1, places))
         try:
             for batch in batches:
-                answer = await self._read(call)
+                answer = await self._read(call, self._timeout if size == 1 else self._timeout * BATCH_PATIENCE)
                 responses = _responses(answer, len(batch)) if size > 1 else [_parsed(pb.ReplayResponse, answer)]
                 for trace, response in zip(batch, responses, strict=True):
                     self._answer(trace, _decode(trace, response))
@@ -227,12 +233,12 @@ class Driver:
             with contextlib.suppress(asyncio.CancelledError):
                 await sender
 
-    async def _read(self, call: Any) -> bytes:
+    async def _read(self, call: Any, seconds: float) -> bytes:
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(seconds):
                 answer = await call.read()
         except TimeoutError:
-            raise TraceHangs(f"hangs: no answer within {self._timeout:g} s") from None
+            raise TraceHangs(f"hangs: no answer within {seconds:g} s") from None
         except grpc.aio.AioRpcError as error:
             raise TraceLost(f"crashed: {_text(error)}") from error
         if answer is grpc.aio.EOF:

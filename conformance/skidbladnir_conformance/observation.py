@@ -29,6 +29,11 @@ def complete(seen: pb.Observation) -> None:
             step.policies.extend(policies.values())
 
 
+def latest_calls(seen: pb.Observation) -> dict[str, pb.CallObservation]:
+    """Each call as it was seen last."""
+    return {call.id: call for step in seen.steps for call in step.calls}
+
+
 def present(message: Message) -> Iterator[tuple[str, Any]]:
     """The fields of a message, those left out that are absent."""
     for field in message.DESCRIPTOR.fields:

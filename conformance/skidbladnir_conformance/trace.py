@@ -180,7 +180,10 @@ def _listed(value: Any) -> list[Any]:
 
 def action_of(step: dict[str, Any]) -> str:
     """The name of a step's action."""
-    return next(name for name in step if name in ACTIONS)
+    for name in step:
+        if name in ACTIONS:
+            return name
+    raise ValueError(f"a step without an action: {step}")
 
 
 def _describe(step: dict[str, Any]) -> str:

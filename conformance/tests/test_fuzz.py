@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import shlex
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +17,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conformance_support import HERE
+from conformance_support import HERE, fake
 from skidbladnir_conformance import test_driver_pb2 as pb
 from skidbladnir_conformance.cli import main
 from skidbladnir_conformance.fuzz.explore import Explorer
@@ -21,11 +26,13 @@ from skidbladnir_conformance.fuzz.invariants import broken_invariants
 from skidbladnir_conformance.fuzz.order import is_crowded, is_sequential
 from skidbladnir_conformance.fuzz.shrink import shrink
 from skidbladnir_conformance.lint import lint, makes_sense
+from skidbladnir_conformance.observation import complete
 from skidbladnir_conformance.paths import SPEC
 from skidbladnir_conformance.process import DriverSpec
 from skidbladnir_conformance.report_html.figures import read_fuzz
 from skidbladnir_conformance.spec import read_spec
 
+BREAKER = HERE / "breaking_driver.py"
 LIAR = f"{sys.executable} {HERE / 'lying_driver.py'}"
 
 
@@ -82,6 +89,65 @@ def test_driver_that_does_not_start(tmp_path: Path) -> None:
     assert "false" in result.output
 
 
+def test_driver_that_lacks_features_replays_what_it_can(tmp_path: Path) -> None:
+    options = ["--seed", "1", "--traces", "300", "--out", str(tmp_path)]
+    result = CliRunner().invoke(main, ["fuzz", *options, "--driver", "python-sync"])
+    assert result.exit_code == 0, result.output
+    assert re.search(r"left out, for no driver has the features +│ +[1-9]", result.output)
+    result = CliRunner().invoke(main, ["fuzz", *options, "--exec", fake("no-cancel"), "--kind", "retry"])
+    assert result.exit_code == 2
+    assert "no driver has the features for retry" in result.output
+
+
+@pytest.mark.parametrize(("behaviour", "reason"), [("crashes", "crashed"), ("hangs", "hangs")])
+def test_driver_that_breaks_is_a_finding(tmp_path: Path, behaviour: str, reason: str) -> None:
+    out = tmp_path / "out"
+    options = ["--seed", "1", "--traces", "60", "--kind", "circuit_breaker", "--out", str(out), "--timeout", "1"]
+    breaker = shlex.join([sys.executable, str(BREAKER), behaviour, str(tmp_path / "times")])
+    result = CliRunner().invoke(main, ["fuzz", *options, "--driver", "python", "--exec", breaker])
+    assert result.exit_code == 1, result.output
+    assert f"python': {reason}" in result.output
+    traces, faults = lint(out, read_spec(SPEC))
+    assert faults == []
+    (trace,) = traces
+    assert any(action.startswith("force_open") for action in trace.actions)
+
+
+@pytest.mark.parametrize("broken", ["- {id: ", "[]"])
+def test_broken_file_among_the_findings_is_told(tmp_path: Path, broken: str) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "broken.yaml").write_text(broken)
+    options = ["--seed", "1", "--traces", "20", "--kind", "retry", "--out", str(tmp_path), "--driver", "python"]
+    result = CliRunner().invoke(main, ["fuzz", *options])
+    assert result.exit_code == 0, result.output
+    assert "broken.yaml" in result.output
+    assert (tmp_path / "cache" / "broken.yaml").read_text() == broken
+
+
+def test_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = CliRunner().invoke(main, ["fuzz", "--driver", "python", "--out", str(tmp_path / "file" / "folder")])
+    assert result.exit_code == 2
+    assert "file" in result.output
+
+
+def test_interrupted_shrinking_keeps_what_was_found(tmp_path: Path) -> None:
+    times = tmp_path / "times"
+    command = [sys.executable, "-m", "skidbladnir_conformance", "fuzz", "--seed", "1", "--kind", "circuit_breaker"]
+    command += ["--out", str(tmp_path / "out"), "--driver", "python"]
+    command += ["--exec", shlex.join([sys.executable, str(BREAKER), "crashes", str(times)])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        # Twice in each of the batches that are under way; then it is being made smaller.
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline and (not times.exists() or len(times.read_text().splitlines()) < 8):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
+    assert "interrupted; --seed 1 makes the same traces again" in output
+    assert len(list((tmp_path / "out").glob("circuit_breaker/*.yaml"))) == 1
+
+
 def test_shrinking_keeps_what_is_asked_for() -> None:
     def cancels(document: Document) -> bool:
         return any("cancel" in step for step in document["steps"])
@@ -90,7 +156,7 @@ def test_shrinking_keeps_what_is_asked_for() -> None:
         return makes_sense(smaller, read_spec(SPEC)) and cancels(smaller)
 
     document = next(each for each in (make_document(2, number) for number in range(99)) if cancels(each))
-    smallest = asyncio.run(shrink(document, still_cancels))
+    smallest = asyncio.run(shrink(document, still_cancels, 60))
     assert [next(iter(step)) for step in smallest["steps"]] == ["call", "cancel"]
 
 
@@ -143,7 +209,13 @@ def seen() -> dict[str, tuple[Document, pb.Observation]]:
 
     async def observe() -> dict[str, tuple[Document, pb.Observation]]:
         async with Explorer([DriverSpec.built_in("python")], 10) as explorer:
-            return {each["id"]: (each, (await explorer.observe(each))["python"]) for each in documents}  # type: ignore[misc]
+            seen: dict[str, tuple[Document, pb.Observation]] = {}
+            for document in documents:
+                observation = (await explorer.observe(document))["python"]
+                assert isinstance(observation, pb.Observation)
+                complete(observation)
+                seen[document["id"]] = document, observation
+            return seen
 
     return asyncio.run(observe())
 
@@ -271,11 +343,14 @@ def test_invariant_turns_red(
 
 
 def test_order_is_fixed_where_calls_do_not_overlap(seen: dict[str, tuple[Document, pb.Observation]]) -> None:
-    assert [name for name, (_, observation) in seen.items() if is_sequential(observation)] == [
+    assert [name for name, (document, observation) in seen.items() if is_sequential(document, observation)] == [
         "circuit_breaker/one",
         "retry/one",
     ]
-    assert [name for name, (document, observation) in seen.items() if is_crowded(document, observation)] == ["cache/one"]
+    assert [name for name, (document, observation) in seen.items() if is_crowded(document, observation)] == []
+    document, observation = seen["cache/one"]  # two go on together when the fetch ends
+    around: Document = {"compose": [{"retry": {}}, document["subject"]]}
+    assert is_crowded({**document, "subject": around}, observation)
 
 
 def test_kinds_are_folders_of_the_catalogue() -> None:

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from conformance_support import CATALOGUE, HERE, Conformance, fake
 from skidbladnir_conformance.cli import main
 from skidbladnir_conformance.new_driver import with_skeletons
-from skidbladnir_conformance.paths import GUIDE, PROTOCOL, REPOSITORY
+from skidbladnir_conformance.paths import GUIDE, PROTOCOL, REPOSITORY, TEMPLATES
 from skidbladnir_conformance.trace import FEATURES, LEVELS
 
 FIRST = "circuit_breaker/failure-is-counted"
@@ -130,9 +130,12 @@ def test_installed_runner_carries_the_suite(installed: Path, tmp_path: Path) -> 
     listed = run_installed(installed, "list")
     assert listed.returncode == 0, listed.stderr
     assert len(listed.stdout.splitlines()) > 500
-    made = run_installed(installed, "new-driver", "cobol", "--out", str(tmp_path / "port"))
+    made = run_installed(installed, "new-driver", "rust", "--out", str(tmp_path / "port"))
     assert made.returncode == 0, made.stderr
     assert (tmp_path / "port/test_driver.proto").read_text() == PROTOCOL.read_text()
+    skeleton = [file.relative_to(TEMPLATES / "rust") for file in (TEMPLATES / "rust").rglob("*") if file.is_file()]
+    assert Path("Cargo.lock") in skeleton
+    assert all((tmp_path / "port" / file).is_file() for file in skeleton)
 
 
 def test_installed_runner_replays_in_a_foreign_driver(installed: Path) -> None:
@@ -151,4 +154,4 @@ def test_installed_runner_says_that_it_has_no_drivers(installed: Path, command: 
 
 
 def test_there_are_skeletons() -> None:
-    assert with_skeletons() == []
+    assert with_skeletons() == ["rust"]

@@ -411,6 +411,8 @@ def _by_window(window: Window) -> Loop:
 
 
 THREADS, TASKS = 4, 100
+# So many that threads are switched in between, not only started.
+CALLS_OF_A_THREAD = 1000
 
 
 def contention() -> list[Case]:
@@ -453,7 +455,7 @@ def _threads(call: Callable[[Any], object]) -> Loop:
     loop = given_sync(call, operation_sync)
 
     def run(calls: int) -> None:
-        threads = [threading.Thread(target=loop, args=(max(1, calls // THREADS),)) for _ in range(THREADS)]
+        threads = [threading.Thread(target=loop, args=(calls * CALLS_OF_A_THREAD,)) for _ in range(THREADS)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -466,7 +468,7 @@ def _tasks(call: Callable[[Any], Awaitable[object]]) -> Loop:
     loop = given(call, _suspend)
 
     async def run(calls: int) -> None:
-        await asyncio.gather(*(loop(max(1, calls // TASKS)) for _ in range(TASKS)))
+        await asyncio.gather(*(loop(calls) for _ in range(TASKS)))
 
     return run
 

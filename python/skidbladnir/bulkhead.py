@@ -170,6 +170,11 @@ class Bulkhead(Policy):
                 return True
         return False
 
+    def _refuse_if_full(self) -> None:
+        """So that a rejection costs neither a place to wait nor the lock. Where anybody waits, all slots are taken."""
+        if self._running >= self._max_running and len(self._queue) >= self._max_queue:
+            raise self._full()
+
     def _enqueue(self, waiting: _Waiting) -> bool:
         """Takes a slot that has become free meanwhile (False), or a place in the queue (True)."""
         with self._lock:
@@ -187,8 +192,7 @@ class Bulkhead(Policy):
                     del self._queue[waiting]
                     return False
         if full:
-            self._reject("full")
-            raise BulkheadFullError(self.name, self._max_running, self._max_queue)
+            raise self._full()
         if self._max_wait == 0:
             raise self._waited()
         if self._listeners.all:
@@ -197,6 +201,7 @@ class Bulkhead(Policy):
 
     async def wait(self) -> None:
         """Waits for a slot (BH-2)."""
+        self._refuse_if_full()
         waiter = TaskWaiter()
         waiting = _Waiting(waiter)
         if not self._enqueue(waiting):
@@ -217,6 +222,7 @@ class Bulkhead(Policy):
             raise self._waited()
 
     def _wait_sync(self) -> None:
+        self._refuse_if_full()
         waiter = self._clock.waiter()
         waiting = _Waiting(waiter)
         if not self._enqueue(waiting):
@@ -270,6 +276,10 @@ class Bulkhead(Policy):
             with self._lock:
                 if not self._take(waiting):
                     return
+
+    def _full(self) -> BulkheadFullError:
+        self._reject("full")
+        return BulkheadFullError(self.name, self._max_running, self._max_queue)
 
     def _waited(self) -> BulkheadWaitTimeoutError:
         self._reject("wait_timeout")

@@ -22,7 +22,6 @@ from skidbladnir.options import (
     NS_PER_S,
     Duration,
     integer,
-    milliseconds_up,
     nanoseconds,
     number,
 )
@@ -86,19 +85,39 @@ class Transition(NamedTuple):
     reason: str
 
 
-@dataclass(slots=True)
-class Totals:
-    admitted: int = 0
-    successes: int = 0
-    failures: int = 0
-    ignored: int = 0
-    cancelled: int = 0
-    rejected: int = 0
-    slow: int = 0
+# Shared by all breakers that have never opened.
+_FIRST_PERMIT = Permit(0, 0)
+_NO_PROBES: list[int] = []
 
 
 class Circuit:
     """The state machine. Every method takes the time, in nanoseconds, and is called under the breaker's lock."""
+
+    __slots__ = (
+        "_backoff",
+        "_counts_probes",
+        "_max_probes",
+        "_next_timeout_ms",
+        "_opened_at",
+        "_probe_failures",
+        "_probe_successes",
+        "_probes",
+        "_reset_timeout",
+        "_slow_call",
+        "_success_threshold",
+        "_untimed",
+        "admitted",
+        "cancelled",
+        "counter",
+        "due",
+        "failures",
+        "generation",
+        "ignored",
+        "rejected",
+        "slow",
+        "state",
+        "successes",
+    )
 
     def __init__(
         self,
@@ -112,7 +131,7 @@ class Circuit:
     ) -> None:
         self.state: CircuitState = _CLOSED
         self.generation = 0
-        self.totals = Totals()
+        self.admitted = self.successes = self.failures = self.ignored = self.cancelled = self.rejected = self.slow = 0
         self.counter = counter
         self._reset_timeout = reset_timeout
         self._success_threshold = success_threshold
@@ -120,22 +139,23 @@ class Circuit:
         self._slow_call = slow_call
         self._backoff = backoff
         self._opened_at = 0
-        self._next_timeout_ms = reset_timeout / NS_PER_MS
-        self._timeout = reset_timeout
+        self._next_timeout_ms = self._first_timeout_ms()
+        # When OPEN has lasted long enough.
+        self.due = 0
         # Whether the counts are those of the probes: in HALF_OPEN, and in an OPEN that a probe caused.
         self._counts_probes = False
         self._probe_failures = 0
         self._probe_successes = 0
         # When each probe that occupies a place began, the oldest first.
-        self._probes: list[int] = []
+        self._probes = _NO_PROBES
         # The permit that the calls of this generation share, where it does not matter when they began.
-        self._untimed = Permit(0, 0)
+        self._untimed = _FIRST_PERMIT
 
     def admit(self, now: int) -> tuple[Permit | None, Transition | None]:
         """The permit of a call, or None: rejected. With the transition that it caused."""
         transition = None
         state = self.state
-        if state is _OPEN and now - self._opened_at >= self._timeout:
+        if state is _OPEN and now >= self.due:
             transition = self._enter(_HALF_OPEN, now, "reset_timeout")
             admitted = True
         elif state is _HALF_OPEN:
@@ -145,9 +165,9 @@ class Circuit:
         else:
             admitted = state is _CLOSED or state is _DISABLED
         if not admitted:
-            self.totals.rejected += 1
+            self.rejected += 1
             return None, None
-        self.totals.admitted += 1
+        self.admitted += 1
         if self.state is _HALF_OPEN:
             self._probes.append(now)
         elif self._slow_call is None:
@@ -161,7 +181,7 @@ class Circuit:
         return self._untimed
 
     def succeed(self, permit: Permit, now: int) -> Transition | None:
-        self.totals.successes += 1
+        self.successes += 1
         slow = self._end(permit, now)
         if permit.generation != self.generation:
             return None
@@ -176,7 +196,7 @@ class Circuit:
         return None
 
     def fail(self, permit: Permit, now: int) -> Transition | None:
-        self.totals.failures += 1
+        self.failures += 1
         slow = self._end(permit, now)
         if permit.generation != self.generation:
             return None
@@ -189,9 +209,9 @@ class Circuit:
 
     def ignore(self, permit: Permit, *, cancelled: bool) -> None:
         if cancelled:
-            self.totals.cancelled += 1
+            self.cancelled += 1
         else:
-            self.totals.ignored += 1
+            self.ignored += 1
         self._leave(permit)
 
     def force(self, state: CircuitState, now: int, reason: str) -> Transition | None:
@@ -213,19 +233,22 @@ class Circuit:
         """Nanoseconds that are left of OPEN; None in other states."""
         if self.state is not _OPEN:
             return None
-        return max(0, self._opened_at + self._timeout - now)
+        return max(0, self.due - now)
 
     def _end(self, permit: Permit, now: int) -> bool:
         """Gives back what the call held; returns whether it was slow."""
         self._leave(permit)
         if self._slow_call is None or now - permit.started < self._slow_call:
             return False
-        self.totals.slow += 1
+        self.slow += 1
         return True
 
     def _leave(self, permit: Permit) -> None:
         if permit.generation == self.generation and permit.started in self._probes:
             self._probes.remove(permit.started)
+
+    def _first_timeout_ms(self) -> float:
+        return self._reset_timeout / NS_PER_MS if self._backoff else 0.0
 
     def _is_hung(self, started: int, now: int) -> bool:
         """CB-12."""
@@ -243,11 +266,11 @@ class Circuit:
         source, self.state = self.state, state
         self.generation += 1
         self._untimed = Permit(self.generation, 0)
-        self._probes.clear()
+        self._probes = [] if state is _HALF_OPEN else _NO_PROBES
         self._counts_probes = state is _HALF_OPEN or (state is _OPEN and source is _HALF_OPEN)
         if state is _OPEN:
             self._opened_at = now
-            self._timeout = int(self._next_timeout_ms) * NS_PER_MS if self._backoff else self._reset_timeout
+            self.due = now + (int(self._next_timeout_ms) * NS_PER_MS if self._backoff else self._reset_timeout)
             if self._backoff:
                 factor, maximum = self._backoff
                 self._next_timeout_ms = min(self._next_timeout_ms * factor, maximum / NS_PER_MS)
@@ -255,7 +278,7 @@ class Circuit:
             self.counter.clear()
             self._probe_failures = self._probe_successes = 0
             if state is _CLOSED:
-                self._next_timeout_ms = self._reset_timeout / NS_PER_MS
+                self._next_timeout_ms = self._first_timeout_ms()
         return Transition(source, state, self.generation, reason)
 
 
@@ -302,7 +325,7 @@ class CircuitBreaker(Policy):
         threshold = integer(f"{path}.half_open_success_threshold", half_open_success_threshold, 1)
         probes = threshold if half_open_max_concurrent is None else half_open_max_concurrent
         self._circuit = Circuit(
-            counter=build_counter(path, window or Window(), failure_threshold, slow_call, self._clock.now()),
+            counter=build_counter(path, window or Window(), failure_threshold, slow_call, self._now()),
             reset_timeout=reset,
             success_threshold=threshold,
             max_probes=integer(f"{path}.half_open_max_concurrent", probes, 1),
@@ -316,8 +339,10 @@ class CircuitBreaker(Policy):
         self._lock = threading.Lock()
         # The fast path of ``execute`` and ``call``: the permit of a call that needs no decision. None: each needs one.
         self._standing: Permit | None = None
-        # What went by it: part of the totals.
-        self._quick_admissions = self._quick_successes = 0
+        # Until when a call is refused without a decision; 0: none is.
+        self._refuses_until = 0
+        # What went by these: part of the totals.
+        self._quick_admissions = self._quick_successes = self._quick_rejections = 0
         self._look()
 
     @property
@@ -331,7 +356,7 @@ class CircuitBreaker(Policy):
             circuit, now = self._circuit, self._now()
             failures, successes = circuit.counts(now)
             retry_after = circuit.retry_after(now)
-            totals = circuit.totals
+            rejected = circuit.rejected + self._quick_rejections
             return CircuitBreakerStats(
                 state=circuit.state,
                 failure_count=failures,
@@ -339,13 +364,13 @@ class CircuitBreaker(Policy):
                 running_probes=circuit.running_probes(now),
                 generation=circuit.generation,
                 retry_after=None if retry_after is None else retry_after / NS_PER_S,
-                calls=totals.admitted + self._quick_admissions + totals.rejected,
-                successes=totals.successes + self._quick_successes,
-                failures=totals.failures,
-                ignored=totals.ignored,
-                cancelled=totals.cancelled,
-                rejected=totals.rejected,
-                slow=totals.slow,
+                calls=circuit.admitted + self._quick_admissions + rejected,
+                successes=circuit.successes + self._quick_successes,
+                failures=circuit.failures,
+                ignored=circuit.ignored,
+                cancelled=circuit.cancelled,
+                rejected=rejected,
+                slow=circuit.slow,
             )
 
     def force_open(self) -> None:
@@ -383,6 +408,9 @@ class CircuitBreaker(Policy):
     async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
         permit = self._standing
         if permit is None:
+            left = self._refuse()
+            if left:
+                raise CircuitOpenError(self.name, None, left)
             permit = self._decide()
         else:
             self._quick_admissions += 1
@@ -400,6 +428,9 @@ class CircuitBreaker(Policy):
     def call(self, operation: Operation[T], key: Key = None) -> T:
         permit = self._standing
         if permit is None:
+            left = self._refuse()
+            if left:
+                raise CircuitOpenError(self.name, None, left)
             permit = self._decide()
         else:
             self._quick_admissions += 1
@@ -418,8 +449,12 @@ class CircuitBreaker(Policy):
         """Lets a call through, which must end with ``returned`` or ``raised``; or raises CircuitOpenError."""
         permit = self._standing
         if permit is None:
-            return self._decide()
-        self._quick_admissions += 1
+            left = self._refuse()
+            if left:
+                raise CircuitOpenError(self.name, None, left)
+            permit = self._decide()
+        else:
+            self._quick_admissions += 1
         return permit
 
     def returned(self, permit: Permit, result: object) -> None:
@@ -430,9 +465,25 @@ class CircuitBreaker(Policy):
             self._judge(permit, result)
 
     def _look(self) -> None:
-        """Opens or closes the fast path; under the lock, whenever an outcome was recorded or a listener came or went."""
-        plain = self._is_failure is None and self._ignore is None and not self._listeners.all
-        self._standing = self._circuit.standing() if SWITCHES_AT_CALLS and plain else None
+        """Opens or closes the fast paths; under the lock, whenever an outcome was recorded or a listener came or went."""
+        quick = SWITCHES_AT_CALLS and not self._listeners.all
+        plain = quick and self._is_failure is None and self._ignore is None
+        self._standing = self._circuit.standing() if plain else None
+        self._refuses_until = self._circuit.due if quick and self._circuit.state is _OPEN else 0
+
+    def _refuse(self) -> float:
+        """The fast path of a rejection, which changes nothing but a total either: seconds left of OPEN. 0: to be decided.
+
+        Raising is left to the caller: each frame that an error passes costs as much as this.
+        """
+        until = self._refuses_until
+        if until:
+            now = self._now
+            left = until - now()
+            if left > 0:
+                self._quick_rejections += 1
+                return left / NS_PER_S
+        return 0
 
     def _decide(self) -> Permit:
         with self._lock:
@@ -455,9 +506,8 @@ class CircuitBreaker(Policy):
         if permit is not None:
             return permit
         if retry_after is not None:
-            reason = f"retry after {milliseconds_up(retry_after)} ms"
-            raise CircuitOpenError(self.name, reason, retry_after / NS_PER_S)
-        raise CircuitOpenError(self.name, "probing" if state is _HALF_OPEN else "forced open")
+            raise CircuitOpenError(self.name, None, retry_after / NS_PER_S)
+        raise CircuitOpenError(self.name, "probing" if state is _HALF_OPEN else "forced open", None)
 
     def _judge(self, permit: Permit, result: object) -> None:
         try:

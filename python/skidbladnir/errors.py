@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 ErrorCode = Literal[
     "circuit_open", "bulkhead_full", "bulkhead_wait_timeout", "timeout", "cancelled", "configuration", "operation"
@@ -18,46 +18,62 @@ class ResilienceError(Exception):
 class PolicyError(ResilienceError):
     """A policy ended a call. ``policy`` is the policy's name."""
 
-    def __init__(self, message: str, policy: str) -> None:
-        super().__init__(message)
-        self.policy = policy
+    _policy: str
+
+    @property
+    def policy(self) -> str:
+        return self._policy
 
 
 class RejectedError(PolicyError):
-    """A policy refused the call; the operation never ran."""
+    """A policy refused the call; the operation never ran.
+
+    Rejections are to cost next to nothing: they keep what they are made from in ``args``, the policy's name first, and put
+    their message together when it is read.
+    """
+
+    @property
+    def policy(self) -> str:
+        return cast("str", self.args[0])
 
 
 class CircuitOpenError(RejectedError):
-    """The circuit breaker refused the call (CB-8, CB-11, CB-19).
+    """The circuit breaker refused the call (CB-8, CB-11, CB-19). Made from the policy, the reason or None, and ``retry_after``.
 
     ``retry_after``: seconds until the circuit may be tried, only while it is OPEN.
     """
 
     code = "circuit_open"
 
-    def __init__(self, policy: str, reason: str, retry_after: float | None = None) -> None:
-        super().__init__(f"Circuit breaker is open: {policy}, {reason}", policy)
-        self.retry_after = retry_after
+    @property
+    def retry_after(self) -> float | None:
+        return cast("float | None", self.args[2])
+
+    def __str__(self) -> str:
+        policy, reason, retry_after = self.args
+        if reason is None:
+            reason = f"retry after {-(-round(retry_after * 1e9) // 1_000_000)} ms"  # rounded up
+        return f"Circuit breaker is open: {policy}, {reason}"
 
 
 class BulkheadFullError(RejectedError):
-    """All slots run and the queue is full (BH-2)."""
+    """All slots run and the queue is full (BH-2). Made from the policy and its two limits."""
 
     code = "bulkhead_full"
 
-    def __init__(self, policy: str, max_concurrent_calls: int, max_queue_size: int) -> None:
-        super().__init__(
-            f"Bulkhead capacity reached: {policy}, {max_concurrent_calls} running, {max_queue_size} queued", policy
-        )
+    def __str__(self) -> str:
+        policy, max_concurrent_calls, max_queue_size = self.args
+        return f"Bulkhead capacity reached: {policy}, {max_concurrent_calls} running, {max_queue_size} queued"
 
 
 class BulkheadWaitTimeoutError(RejectedError):
-    """No slot became free within ``max_wait`` (BH-4)."""
+    """No slot became free within ``max_wait`` (BH-4). Made from the policy and that time in milliseconds."""
 
     code = "bulkhead_wait_timeout"
 
-    def __init__(self, policy: str, max_wait_ms: int) -> None:
-        super().__init__(f"Bulkhead capacity reached: {policy}, no slot within {max_wait_ms} ms", policy)
+    def __str__(self) -> str:
+        policy, max_wait_ms = self.args
+        return f"Bulkhead capacity reached: {policy}, no slot within {max_wait_ms} ms"
 
 
 class CallTimeoutError(PolicyError, TimeoutError):
@@ -66,7 +82,8 @@ class CallTimeoutError(PolicyError, TimeoutError):
     code = "timeout"
 
     def __init__(self, policy: str, timeout_ms: int) -> None:
-        super().__init__(f"Operation timed out: {policy}, {timeout_ms} ms", policy)
+        super().__init__(f"Operation timed out: {policy}, {timeout_ms} ms")
+        self._policy = policy
 
 
 class CallCancelledError(PolicyError):
@@ -78,7 +95,8 @@ class CallCancelledError(PolicyError):
     code = "cancelled"
 
     def __init__(self, policy: str) -> None:
-        super().__init__(f"Call cancelled: {policy}", policy)
+        super().__init__(f"Call cancelled: {policy}")
+        self._policy = policy
 
 
 class ConfigurationError(ResilienceError, ValueError):

@@ -97,3 +97,6 @@ class Listeners:
                 listener(event)
             except Exception:
                 _log.exception("a listener failed on %s of %s", event.type, event.policy)
+
+NOBODY = Listeners()
+"""Shared by all whom nobody listens to. Nobody is added to it."""

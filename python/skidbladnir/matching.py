@@ -84,6 +84,8 @@ def http_status(error: BaseException) -> int | None:
 def retry_after_hint(error: BaseException) -> float | None:
     """Seconds an error asks to wait: its attribute ``retry_after``."""
     hint = getattr(error, "retry_after", None)
+    if hint is None:
+        return None
     if isinstance(hint, (int, float)) and not isinstance(hint, bool) and hint >= 0:
         return float(hint)
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
@@ -14,7 +15,7 @@ from typing import Any, ClassVar, ParamSpec, Self, TypeVar, cast
 
 from skidbladnir.clock import SYSTEM_CLOCK, Clock
 from skidbladnir.errors import ConfigurationError
-from skidbladnir.events import Listener, Listeners
+from skidbladnir.events import NOBODY, Listener, Listeners
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -74,6 +75,9 @@ class Layer(ABC):
         return self.wrap(function)
 
 
+_first_listener = threading.Lock()
+
+
 class Policy(Layer):
     """One pattern with its options. May be shared by threads, tasks and event loops."""
 
@@ -86,11 +90,14 @@ class Policy(Layer):
         self._clock = SYSTEM_CLOCK if clock is None else clock
         # The system's clock is read directly: its method would cost as much again.
         self._now: Callable[[], int] = time.monotonic_ns if type(self._clock) is Clock else self._clock.now
-        self._listeners = Listeners()
+        self._listeners = NOBODY
         for listener in listeners:
-            self._listeners.add(listener)
+            Policy.add_listener(self, listener)
 
     def add_listener(self, listener: Listener) -> Callable[[], None]:
+        with _first_listener:
+            if self._listeners is NOBODY:
+                self._listeners = Listeners()
         return self._listeners.add(listener)
 
 

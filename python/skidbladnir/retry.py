@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import random as random_module
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from skidbladnir.clock import Clock, caller_gave_up, check_cancelled, park, task_gave_up
-from skidbladnir.errors import CallCancelledError, ConfigurationError, RejectedError
+from skidbladnir.clock import Clock, caller_gave_up, check_cancelled, park
+from skidbladnir.errors import CallCancelledError, ConfigurationError, PolicyError, RejectedError
 from skidbladnir.events import Event, Listener
 from skidbladnir.matching import Compile, Matcher, Pattern, retry_after_hint
 from skidbladnir.options import (
@@ -29,24 +29,33 @@ Jitter = Literal["none", "full", "equal", "decorrelated"]
 JITTERS: tuple[Jitter, ...] = ("none", "full", "equal", "decorrelated")
 
 
-def delays(
-    initial_ms: float, maximum_ms: float, factor: float, jitter: Jitter, random: Callable[[], float]
-) -> Iterator[int]:
-    """The delays before retry 1, 2, ... in whole milliseconds (RT-2 to RT-4). Endless."""
-    delay = initial_ms if jitter == "decorrelated" else min(initial_ms, maximum_ms)
-    while True:
-        match jitter:
-            case "none":
-                yield int(delay)
-            case "full":
-                yield int(random() * delay)
-            case "equal":
-                yield int(delay / 2 + random() * (delay / 2))
-            case "decorrelated":
-                delay = min(maximum_ms, initial_ms + random() * (3 * delay - initial_ms))
-                yield int(delay)
-        if jitter != "decorrelated":
-            delay = min(delay * factor, maximum_ms)
+class Backoff:
+    """The delays before retry 1, 2, ... in milliseconds (RT-2 to RT-4). Each call goes its own way along ``step``, from ``first``."""
+
+    __slots__ = ("_factor", "_initial", "_jitter", "_maximum", "_random", "first")
+
+    def __init__(self, initial: float, maximum: float, factor: float, jitter: Jitter, random: Callable[[], float]) -> None:
+        self._initial = initial
+        self._maximum = maximum
+        self._factor = factor
+        self._jitter = jitter
+        self._random = random
+        self.first = initial if jitter == "decorrelated" else min(initial, maximum)
+
+    def step(self, number: float) -> tuple[int, float]:
+        """The delay that belongs to this number of the sequence, in whole milliseconds, and the next number."""
+        jitter = self._jitter
+        if jitter == "decorrelated":
+            number = min(self._maximum, self._initial + self._random() * (3 * number - self._initial))
+            return int(number), number
+        following = number * self._factor
+        if following > self._maximum:
+            following = self._maximum
+        if jitter == "full":
+            number = self._random() * number
+        elif jitter == "equal":
+            number = number / 2 + self._random() * (number / 2)
+        return int(number) if number else 0, following
 
 
 class Retry(Policy):
@@ -94,10 +103,13 @@ class Retry(Policy):
         super().__init__(name, listeners, clock)
         path = self.pattern
         self._max_retries = integer(f"{path}.max_retries", max_retries, 0)
-        self._initial_ms = nanoseconds(f"{path}.initial_delay_ms", initial_delay, 0) / NS_PER_MS
-        self._maximum_ms = nanoseconds(f"{path}.max_delay_ms", max_delay, 0) / NS_PER_MS
-        self._factor = number(f"{path}.backoff_factor", backoff_factor, 1, 1000)
-        self._jitter: Jitter = jitter
+        self._backoff = Backoff(
+            nanoseconds(f"{path}.initial_delay_ms", initial_delay, 0) / NS_PER_MS,
+            nanoseconds(f"{path}.max_delay_ms", max_delay, 0) / NS_PER_MS,
+            number(f"{path}.backoff_factor", backoff_factor, 1, 1000),
+            jitter,
+            random,
+        )
         word(f"{path}.jitter", jitter, JITTERS)
         if is_retryable is not None and retryable_errors is not None:
             raise ConfigurationError("conflict", f"{path}.is_retryable", is_retryable, "not with retryable_errors")
@@ -108,92 +120,81 @@ class Retry(Policy):
         self._retry_rejections = boolean(f"{path}.retry_rejections", retry_rejections)
         self._max_hint = nanoseconds(f"{path}.max_retry_after_ms", max_retry_after, 0)
         self._max_elapsed = optional_nanoseconds(f"{path}.max_elapsed_ms", max_elapsed, 0)
-        self._random = random
 
     async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
-        # A clock is read, and state kept, only once something has failed or a time limit asks for it.
-        began = 0 if self._max_elapsed is None else self._clock.now()
-        course: _Course | None = None
+        # A clock is read only where a time limit asks for it, and the task only once something has failed.
+        began = 0 if self._max_elapsed is None else self._now()
+        attempt, number = 1, self._backoff.first
+        task: asyncio.Task[object] | None = None
         while True:
             try:
                 return await operation()
             except Exception as error:
-                if task_gave_up():
+                task = task or asyncio.current_task()
+                if task is not None and task.cancelling():  # whatever the operation made of that (RT-9)
                     raise
-                course = course or _Course(self, began)
-                delay = course.next_delay(error)
-                if delay is None:
+                retry = self._retry_after(error, attempt, number, began)
+                if retry is None:
                     raise
+            delay, number = retry
+            attempt += 1
             if delay > 0:
                 await asyncio.sleep(delay / NS_PER_S)
 
     def call(self, operation: Operation[T], key: Key = None) -> T:
-        began = 0 if self._max_elapsed is None else self._clock.now()
-        course: _Course | None = None
+        began = 0 if self._max_elapsed is None else self._now()
+        attempt, number = 1, self._backoff.first
         while True:
             try:
                 return operation()
             except Exception as error:
                 if caller_gave_up():
                     raise
-                course = course or _Course(self, began)
-                delay = course.next_delay(error)
-                if delay is None:
+                retry = self._retry_after(error, attempt, number, began)
+                if retry is None:
                     raise
+            delay, number = retry
+            attempt += 1
             if delay > 0:
-                park(self._clock, self._clock.waiter(), self._clock.now() + delay)
+                park(self._clock, self._clock.waiter(), self._now() + delay)
             check_cancelled(self.name)
 
-
-class _Course:
-    """One call's way through its retries: decides after each failure."""
-
-    __slots__ = ("_attempt", "_began", "_delays", "_retry")
-
-    def __init__(self, retry: Retry, began: int) -> None:
-        self._retry = retry
-        self._began = began
-        self._attempt = 0
-        self._delays = delays(retry._initial_ms, retry._maximum_ms, retry._factor, retry._jitter, retry._random)
-
-    def next_delay(self, error: Exception) -> int | None:
-        """Nanoseconds until the next attempt; None when there is none."""
-        self._attempt += 1
-        retry = self._retry
+    def _retry_after(self, error: Exception, attempt: int, number: float, began: int) -> tuple[int, float] | None:
+        """Decides after a failed attempt: nanoseconds until the next, and its number in the backoff; None when there is none."""
         if not self._retryable(error):
             return None
-        if self._attempt > retry._max_retries:
-            self._exhausted("max_retries", error)
+        if attempt > self._max_retries:
+            self._exhausted("max_retries", attempt, error)
             return None
         hint = retry_after_hint(error)
         hint_ns = 0 if hint is None else round(hint * NS_PER_S)
-        if hint_ns > retry._max_hint:
-            self._exhausted("retry_after", error)
+        if hint_ns > self._max_hint:
+            self._exhausted("retry_after", attempt, error)
             return None
-        delay = max(next(self._delays) * NS_PER_MS, hint_ns)
-        if retry._max_elapsed is not None and retry._clock.now() - self._began + delay > retry._max_elapsed:
-            self._exhausted("max_elapsed", error)
+        delay_ms, number = self._backoff.step(number)
+        delay = delay_ms * NS_PER_MS
+        if delay < hint_ns:
+            delay = hint_ns
+        if self._max_elapsed is not None and self._now() - began + delay > self._max_elapsed:
+            self._exhausted("max_elapsed", attempt, error)
             return None
-        if retry._listeners.all:
-            retry._listeners.emit(
-                Event("retry_scheduled", retry.name, attempt=self._attempt, delay=delay / NS_PER_S, error=error)
+        if self._listeners.all:
+            self._listeners.emit(
+                Event("retry_scheduled", self.name, attempt=attempt, delay=delay / NS_PER_S, error=error)
             )
-        return delay
+        return delay, number
 
     def _retryable(self, error: Exception) -> bool:
-        retry = self._retry
-        if isinstance(error, CallCancelledError):
-            return False
-        if isinstance(error, RejectedError):
-            return retry._retry_rejections
-        if retry._is_retryable is not None:
-            return retry._is_retryable(error)
-        return retry._matcher is None or retry._matcher.matches(error)
+        if isinstance(error, PolicyError):
+            if isinstance(error, CallCancelledError):
+                return False
+            if isinstance(error, RejectedError):
+                return self._retry_rejections
+        if self._is_retryable is not None:
+            return self._is_retryable(error)
+        return self._matcher is None or self._matcher.matches(error)
 
-    def _exhausted(self, reason: str, error: Exception) -> None:
-        retry = self._retry
-        error.add_note(f"{retry.name}: gave up after attempt {self._attempt} ({reason})")
-        if retry._listeners.all:
-            retry._listeners.emit(
-                Event("retry_exhausted", retry.name, attempt=self._attempt, reason=reason, error=error)
-            )
+    def _exhausted(self, reason: str, attempt: int, error: Exception) -> None:
+        error.add_note(f"{self.name}: gave up after attempt {attempt} ({reason})")
+        if self._listeners.all:
+            self._listeners.emit(Event("retry_exhausted", self.name, attempt=attempt, reason=reason, error=error))

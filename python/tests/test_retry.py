@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from policy_support import Events, Failure, fail
 from skidbladnir import CircuitOpenError, ConfigurationError, RejectedError, Retry
 from skidbladnir.matching import error_text
-from skidbladnir.retry import JITTERS, Jitter, delays
+from skidbladnir.retry import JITTERS, Backoff, Jitter
 
 
 @given(
@@ -33,11 +33,12 @@ def test_delays_stay_within_their_formula(
     initial: int, maximum: int, factor: float, jitter: Jitter, numbers: list[float]
 ) -> None:
     source = iter(numbers)
-    made = delays(initial, maximum, factor, jitter, lambda: next(source))
+    backoff = Backoff(initial, maximum, factor, jitter, lambda: next(source))
+    number = backoff.first
     previous = float(initial)
     for k in range(10):
         full = min(initial * factor ** min(k, 40), maximum)
-        delay = next(made)
+        delay, number = backoff.step(number)
         match jitter:
             case "none":
                 assert delay == pytest.approx(full, abs=1, rel=1e-9)

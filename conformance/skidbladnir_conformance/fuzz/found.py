@@ -27,7 +27,7 @@ def write_finding(folder: Path, finding: Finding) -> Path:
 
 
 def _with_expectations(document: Document, seen: pb.Observation) -> Document:
-    ordered = is_sequential(seen)
+    ordered = is_sequential(document, seen)
     steps: list[Document] = []
     ended: set[str] = set()
     for step, observed in zip(document["steps"], seen.steps, strict=True):

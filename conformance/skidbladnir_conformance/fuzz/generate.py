@@ -1,21 +1,21 @@
 """Makes random traces, in the form of the catalogue.
 
 Not by Hypothesis: its engine takes longer for one trace than all drivers together do for replaying it. A trace is made
-from a seed and its number alone, so that it can be made again.
+from a seed and its number alone, so that it can be made again. Most traces are short: that is where most is found in a time.
 """
 
 from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from skidbladnir_conformance.trace import PATTERNS
 
 Document = dict[str, Any]
 
-KINDS = (*PATTERNS, "composition", "facade")
+KINDS = (*PATTERNS, "composition", "facade", "health")
 """Of subjects; each is a folder of the catalogue too."""
 
 # Most is to be found where patterns meet.
@@ -30,6 +30,7 @@ CLAUSE_OF_KIND = {
     "fallback": "FB-1",
     "composition": "CO-1",
     "facade": "FA-1",
+    "health": "HM-2",
 }
 ERRORS: tuple[Any, ...] = (
     "boom",
@@ -41,7 +42,11 @@ ERRORS: tuple[Any, ...] = (
 VALUES = ("x", "odd", None)
 KEYS = ("k", "l", "m")
 LONG_ENOUGH_MS = 10_000_000
+# A retry draws so often for one call at most; a retry in another one more often.
+DRAWS_OF_CALL = 10
 RANDOM_NUMBERS = 250
+
+T = TypeVar("T")
 
 
 def make_document(seed: int, number: int, kinds: tuple[str, ...] = KINDS) -> Document:
@@ -76,7 +81,8 @@ class _Maker:
             "steps": steps,
         }
         if self._jitters:
-            document["random"] = [self._random.randrange(1000) / 1000 for _ in range(RANDOM_NUMBERS)]
+            numbers = RANDOM_NUMBERS if self._kind == "composition" else DRAWS_OF_CALL * len(self._calls)
+            document["random"] = [int(self._random.random() * 1000) / 1000 for _ in range(numbers)]
         return document
 
     # ---- choices ----
@@ -84,12 +90,16 @@ class _Maker:
     def _maybe(self, share: float = 0.5) -> bool:
         return self._random.random() < share
 
+    def _pick(self, choices: Sequence[T]) -> T:
+        """As ``Random.choice``, in a fourth of its time."""
+        return choices[int(self._random.random() * len(choices))]
+
     def _few(self, least: int = 1) -> int:
         """A count, mostly small."""
-        return least + self._random.choice((0, 0, 0, 1, 1, 2, 3, 7))
+        return least + self._pick((0, 0, 0, 1, 1, 2, 3, 7))
 
     def _ms(self, least: int, most: int) -> int:
-        return self._random.randint(least, most)
+        return least + int(self._random.random() * (most - least + 1))
 
     def _edge(self, least: int, most: int) -> int:
         self._edges.append(self._ms(least, most))
@@ -104,9 +114,11 @@ class _Maker:
         """The subject, and the actions that its policies take."""
         if self._kind == "facade":
             return self._facade()
+        if self._kind == "health":
+            return self._health()
         if self._kind != "composition":
             return {self._kind: self._options(self._kind)}, self._actions(self._kind, None)
-        patterns = [self._random.choice(PATTERNS) for _ in range(self._random.choice((2, 2, 3, 3, 4)))]
+        patterns = [self._pick(PATTERNS) for _ in range(self._pick((2, 2, 3, 3, 4)))]
         policies, actions = [], []
         for index, pattern in enumerate(patterns):
             policy: Document = {pattern: self._options(pattern)}
@@ -127,6 +139,32 @@ class _Maker:
                 facade[pattern] = self._options(pattern)
                 actions += self._actions(pattern, None)
         return {"facade": facade}, actions
+
+    def _health(self) -> tuple[Document, list[Document]]:
+        providers = ["a", "b", "c"][: self._pick((1, 1, 2, 3))]
+        health: Document = {
+            "providers": providers,
+            "checks": {name: [self._check() for _ in range(self._pick((1, 2, 3, 5)))] for name in providers},
+            **self._some(
+                {
+                    "check_interval_ms": lambda: self._edge(100, 3000),
+                    "check_timeout_ms": lambda: self._edge(1, 2000),
+                    "degraded_response_time_ms": lambda: self._edge(0, 1500),
+                    "degraded_failure_rate": lambda: self._pick((0, 0.05, 0.1, 0.3, 1)),
+                }
+            ),
+        }
+        circuits = {name: self._circuit_breaker() for name in providers if self._maybe(0.4)}
+        if circuits:
+            health["circuits"] = circuits
+        return {"health": health}, [action for name in circuits for action in self._actions("circuit_breaker", name)]
+
+    def _check(self) -> Document:
+        script = self._script(endless=False)
+        if "ok" in script or self._maybe():
+            script.pop("error", None)
+            script["ok"] = self._pick(("true", "true", "true", "false"))
+        return script
 
     def _options(self, pattern: str) -> Document:
         options: Document = getattr(self, f"_{pattern}")()
@@ -153,39 +191,39 @@ class _Maker:
         options["reset_timeout_ms"] = 0 if self._maybe(0.05) else self._edge(100, 4000)
         if self._maybe(0.3):
             most = options["reset_timeout_ms"] * self._few() + self._ms(0, 2000)
-            options["reset_timeout_backoff"] = {"max_ms": most, "factor": self._random.choice((1, 1.5, 2, 2.7, 10))}
+            options["reset_timeout_backoff"] = {"max_ms": most, "factor": self._pick((1, 1.5, 2, 2.7, 10))}
         window = self._window()
         if window is None or window["kind"] in ("consecutive", "cumulative"):
             options["failure_threshold"] = self._few()
         elif self._maybe(0.5):
-            options["slow_call"] = {"duration_ms": self._edge(10, 1500), "rate": self._random.choice((0.3, 0.5, 1))}
+            options["slow_call"] = {"duration_ms": self._edge(10, 1500), "rate": self._pick((0.3, 0.5, 1))}
         if window is not None:
             options["window"] = window
         return options
 
     def _window(self) -> Document | None:
-        match self._random.choice((None, "consecutive", "cumulative", "count", "count", "time", "time")):
+        match self._pick((None, "consecutive", "cumulative", "count", "count", "time", "time")):
             case None:
                 return None
             case "count":
                 size = self._few()
-                window: Document = {"kind": "count", "size": size, "minimum_calls": self._random.randint(1, size)}
+                window: Document = {"kind": "count", "size": size, "minimum_calls": self._ms(1, size)}
             case "time":
                 window = {
                     "kind": "time",
                     "duration_ms": self._edge(100, 5000),
-                    "buckets": self._random.choice((1, 2, 3, 7, 10)),
+                    "buckets": self._pick((1, 2, 3, 7, 10)),
                     "minimum_calls": self._few(),
                 }
             case kind:
                 return {"kind": kind}
-        return {**window, "failure_rate": self._random.choice((0.01, 0.34, 0.5, 2 / 3, 1))}
+        return {**window, "failure_rate": self._pick((0.01, 0.34, 0.5, 2 / 3, 1))}
 
     def _retry(self) -> Document:
         options = self._some(
             {
-                "max_retries": lambda: self._random.choice((0, 1, 1, 2, 3)),
-                "backoff_factor": lambda: self._random.choice((1, 1.5, 2, 3.3, 100)),
+                "max_retries": lambda: self._pick((0, 1, 1, 2, 3)),
+                "backoff_factor": lambda: self._pick((1, 1.5, 2, 3.3, 100)),
                 "max_delay_ms": lambda: self._ms(0, 3000),
                 "retry_rejections": lambda: True,
                 "max_retry_after_ms": lambda: self._ms(0, 3000),
@@ -194,26 +232,26 @@ class _Maker:
             0.5,
         )
         options["initial_delay_ms"] = 0 if self._maybe(0.1) else self._edge(1, 1500)
-        if self._maybe(0.3):
-            options["jitter"] = self._random.choice(("full", "equal", "decorrelated"))
-            self._jitters = True
+        if self._maybe(0.4):
+            options["jitter"] = self._pick(("none", "full", "equal", "decorrelated"))
+            self._jitters = self._jitters or options["jitter"] != "none"
         if self._maybe(0.3):
             patterns = ("boom", "/^b/", "503", "ECONNRESET", "/E[A-Z]+UT$/", "nothing")
-            options["retryable_errors"] = self._random.sample(patterns, self._random.randint(0, 3))
+            options["retryable_errors"] = self._random.sample(patterns, self._ms(0, 3))
         elif self._maybe(0.2):
             options["is_retryable"] = {"errors": ["boom", "bus"]}
         return options
 
     def _bulkhead(self) -> Document:
         options = self._some({"max_queue_size": lambda: self._few(0)}, 0.8)
-        options["max_concurrent_calls"] = self._random.choice((1, 1, 2, 3))
+        options["max_concurrent_calls"] = self._pick((1, 1, 2, 3))
         if self._maybe(0.5):
             options["max_wait_ms"] = 0 if self._maybe(0.1) else self._edge(1, 3000)
         return options
 
     def _timeout(self) -> Document:
         self._has_timeout = True
-        return {"timeout_ms": self._edge(50, 3000), "mode": self._random.choice(("cancel", "abandon"))}
+        return {"timeout_ms": self._edge(50, 3000), "mode": self._pick(("cancel", "abandon"))}
 
     def _cache(self) -> Document:
         self._has_cache = True
@@ -238,42 +276,54 @@ class _Maker:
         return options
 
     def _match(self) -> Document:
-        return self._random.choice(({"errors": ["bad"]}, {"results": ["odd"]}, {"errors": ["boom"], "results": ["x"]}))
+        return self._pick(({"errors": ["bad"]}, {"results": ["odd"]}, {"errors": ["boom"], "results": ["x"]}))
 
     # ---- the steps ----
 
     def _steps(self, actions: list[Document]) -> list[Document]:
+        if self._kind == "health":
+            return self._health_steps(actions)
         steps: list[Document] = []
-        for _ in range(self._random.choice((2, 4, 6, 9, 12))):
+        for _ in range(self._pick((1, 2, 2, 3, 3, 4, 4, 5, 6, 8, 12))):
             steps.append({"call": self._call()})
             steps += self._meanwhile()
             if actions and self._maybe(0.15):
-                steps += [self._random.choice(actions), self._advance()]
+                steps += [self._pick(actions), self._advance()]
             if self._cancels and self._maybe(0.25):
-                steps += [{"cancel": self._random.choice(self._calls)}, self._advance()]
+                steps += [{"cancel": self._pick(self._calls)}, self._advance()]
         for call in self._endless:
             steps += [{"cancel": call}, self._advance()]
         # The second is for what goes on when all calls have ended: refreshes, and operations that were abandoned.
         return [*steps, {"advance_ms": LONG_ENOUGH_MS}, {"advance_ms": LONG_ENOUGH_MS}]
 
+    def _health_steps(self, actions: list[Document]) -> list[Document]:
+        steps: list[Document] = []
+        # Started first, it is more than a round asked for by hand; in between, both meet.
+        for _ in range(self._pick((1, 2, 3, 4, 6, 9))):
+            steps.append({self._pick(("check_health", "check_health", "check_health", "start", "start", "stop")): None})
+            steps += self._meanwhile()
+            if actions and self._maybe(0.3):
+                steps += [self._pick(actions), self._advance()]
+        return [*steps, {"stop": None}, {"advance_ms": LONG_ENOUGH_MS}]
+
     def _meanwhile(self) -> list[Document]:
-        return [self._advance() for _ in range(self._random.choice((1, 1, 1, 2)))]
+        return [self._advance() for _ in range(self._pick((1, 1, 1, 2)))]
 
     def _advance(self) -> Document:
         if self._edges and self._maybe(0.3 if self._has_circuit else 0.15):
-            return {"advance_ms": max(1, self._random.choice(self._edges))}
+            return {"advance_ms": max(1, self._pick(self._edges))}
         return {"advance_ms": self._ms(1, 30) if self._maybe() else self._ms(1, 2500)}
 
     def _call(self) -> Document:
         name = f"c{len(self._calls)}"
         self._calls.append(name)
         endless = self._cancels and not self._has_cache
-        scripts = [self._script(endless=endless) for _ in range(self._random.choice((1, 1, 2, 3)))]
+        scripts = [self._script(endless=endless) for _ in range(self._pick((1, 1, 2, 3)))]
         if any("never" in script for script in scripts):
             self._endless.append(name)
         call: Document = {"id": name, "op": scripts[0] if len(scripts) == 1 else scripts}
         if self._has_cache and self._maybe(0.9):
-            call["key"] = self._random.choice(KEYS[: 1 if self._maybe() else 3])
+            call["key"] = self._pick(KEYS[: 1 if self._maybe() else 3])
         if self._kind == "facade" and self._maybe(0.3):
             call["fallback"] = self._script(endless=False)
         if self._cancels and self._maybe(0.03):
@@ -294,7 +344,7 @@ class _Maker:
 
     def _end(self) -> Document:
         if self._maybe(0.45):
-            return {"ok": self._random.choice(VALUES)}
+            return {"ok": self._pick(VALUES)}
         if self._maybe(0.15):
             return {"error": {"message": "slow down", "retry_after_ms": self._ms(0, 3000)}}
-        return {"error": copy.deepcopy(self._random.choice(ERRORS))}
+        return {"error": copy.deepcopy(self._pick(ERRORS))}

@@ -1,4 +1,4 @@
-"""What holds in every trace, whatever the languages agree on; from the observation alone.
+"""What holds in every trace, whatever the languages agree on; from the observation alone, complete or not.
 
 Policies are told apart by name in events, so an invariant that needs their options looks at subjects with one policy of
 its pattern.
@@ -12,6 +12,7 @@ from typing import Any
 
 from skidbladnir_conformance import test_driver_pb2 as pb
 from skidbladnir_conformance.fuzz.generate import Document
+from skidbladnir_conformance.observation import latest_calls
 
 TOTALS = ("successes", "failures", "ignored", "cancelled", "rejected")
 
@@ -22,6 +23,7 @@ def broken_invariants(document: Document, seen: pb.Observation) -> Iterator[str]
         return
     yield from _every_call_ends(seen)
     yield from _order_of_time(seen)
+    yield from _changes_follow_each_other(seen)
     policies = _policies(document)
     for pattern, name, options in policies:
         match pattern:
@@ -45,6 +47,8 @@ def _policies(document: Document) -> list[tuple[str, str, Document]]:
     kind, body = next(iter(document["subject"].items()))
     if kind == "facade":
         return [(pattern, f"facade.{pattern}", options) for pattern, options in body.items() if options is not None]
+    if kind == "health":
+        return [("circuit_breaker", name, options) for name, options in body.get("circuits", {}).items()]
     policies = body if kind == "compose" else [{kind: body}]
     found = []
     for policy in policies:
@@ -65,27 +69,26 @@ def _states(name: str, kind: str, seen: pb.Observation) -> Iterator[Any]:
 
 
 def _every_call_ends(seen: pb.Observation) -> Iterator[str]:
-    ended: dict[str, bytes] = {}
+    ends: dict[str, bytes] = {}
     for step in seen.steps:
         for call in step.calls:
-            if not call.HasField("pending"):
-                end = call.SerializeToString(deterministic=True) if call.HasField("ended_ms") else b""
-                first = ended.setdefault(call.id, end)
-                if _end_of(first) != _end_of(end):
-                    yield "a call ends once"
-    last = seen.steps[-1]
-    if any(call.HasField("pending") for call in last.calls):
+            end = b"" if call.HasField("pending") else _end_of(call)
+            if ends.get(call.id, b"") not in (b"", end):
+                yield "a call ends once"
+            ends[call.id] = end
+    if not all(ends.values()):
         yield "every call ends"
-    if last.running:
+    if seen.steps[-1].running:
         yield "nothing runs after the end"
 
 
-def _end_of(call: bytes) -> bytes:
+def _end_of(call: pb.CallObservation) -> bytes:
     """Without the attempts and signals, which abandoned operations may add."""
-    message = pb.CallObservation.FromString(call)
-    del message.starts_ms[:]
-    del message.signals_ms[:]
-    return message.SerializeToString(deterministic=True)
+    end = pb.CallObservation()
+    end.CopyFrom(call)
+    end.ClearField("starts_ms")
+    end.ClearField("signals_ms")
+    return end.SerializeToString(deterministic=True)
 
 
 def _order_of_time(seen: pb.Observation) -> Iterator[str]:
@@ -95,6 +98,18 @@ def _order_of_time(seen: pb.Observation) -> Iterator[str]:
             if not now <= event.at_ms <= step.now_ms:
                 yield "events come in the order of time"
             now = max(now, event.at_ms)
+
+
+def _changes_follow_each_other(seen: pb.Observation) -> Iterator[str]:
+    """Of a circuit, and of the health of a provider."""
+    states: dict[tuple[str, str], str] = {}
+    for step in seen.steps:
+        for event in step.events:
+            if event.HasField("to"):
+                first = "UP" if event.provider else "CLOSED"
+                if getattr(event, "from") != states.get((event.policy, event.provider), first):
+                    yield "a change begins where the last one ended"
+                states[event.policy, event.provider] = event.to
 
 
 def _circuit_totals(name: str, seen: pb.Observation) -> Iterator[str]:
@@ -139,14 +154,27 @@ def _bulkhead_limits(name: str, options: Document, seen: pb.Observation) -> Iter
 
 
 def _delays(name: str, options: Document, seen: pb.Observation) -> Iterator[str]:
-    longest = max(options.get("max_delay_ms", 10_000), options.get("max_retry_after_ms", 60_000))
+    """Each delay is that of its formula, or the hint of an error, which then is the greater of both (RT-2, RT-3, RT-11)."""
+    initial, most = options.get("initial_delay_ms", 1000), options.get("max_delay_ms", 10_000)
+    factor, jitter = options.get("backoff_factor", 2), options.get("jitter", "none")
+    longest_hint = options.get("max_retry_after_ms", 60_000)
     for step in seen.steps:
         for event in step.events:
-            if event.type == "retry_scheduled" and _is_of(event, name):
-                if not 0 <= event.delay_ms <= longest:
-                    yield "delays stay within their limits"
-                if event.attempt > options.get("max_retries", 3):
-                    yield "no more retries than allowed"
+            if event.type != "retry_scheduled" or not _is_of(event, name):
+                continue
+            if event.attempt > options.get("max_retries", 3):
+                yield "no more retries than allowed"
+            delay = min(initial, most)
+            for _ in range(event.attempt - 1):
+                delay = min(delay * factor, most)
+            least, greatest = {
+                "none": (delay, delay),
+                "full": (0, delay),
+                "equal": (delay / 2, delay),
+                "decorrelated": (min(initial, most), most),
+            }[jitter]
+            if not int(least) <= event.delay_ms <= max(greatest, longest_hint):
+                yield "delays stay within their limits"
 
 
 def _cache_size(name: str, options: Document, seen: pb.Observation) -> Iterator[str]:
@@ -155,7 +183,7 @@ def _cache_size(name: str, options: Document, seen: pb.Observation) -> Iterator[
 
 
 def _first_in_first_out(seen: pb.Observation) -> Iterator[str]:
-    starts = [call.starts_ms[0] for call in seen.steps[-1].calls if call.starts_ms]
+    starts = [call.starts_ms[0] for call in latest_calls(seen).values() if call.starts_ms]
     if starts != sorted(starts):
         yield "first in, first out"
 
@@ -167,13 +195,13 @@ def _one_fetch_at_once(document: Document, seen: pb.Observation) -> Iterator[str
         return
     keys = {step["call"]["id"]: step["call"].get("key") for step in document["steps"] if "call" in step}
     running: dict[str, list[int]] = defaultdict(list)
-    for call in seen.steps[-1].calls:
+    for call in latest_calls(seen).values():
         key = keys[call.id]
         if key is not None:
             running[key] += call.starts_ms
+    without_key: dict[str, bool] = {}
     for step in seen.steps:
-        without_key = sum(
-            call.HasField("pending") and keys[call.id] is None and bool(call.starts_ms) for call in step.calls
-        )
-        if step.running - without_key > len(running):
+        for call in step.calls:
+            without_key[call.id] = call.HasField("pending") and keys[call.id] is None and bool(call.starts_ms)
+        if step.running - sum(without_key.values()) > len(running):
             yield "one fetch for each key at once"

@@ -6,13 +6,16 @@ from collections import Counter, defaultdict
 
 from skidbladnir_conformance import test_driver_pb2 as pb
 from skidbladnir_conformance.fuzz.generate import Document
+from skidbladnir_conformance.observation import latest_calls
 
 # Refreshes and abandoned operations go on beside the calls.
 BACKGROUND = ("cache_stale_hit", "cache_refreshed", "cache_refresh_failed", "call_abandoned", "late_outcome")
 
 
-def is_sequential(seen: pb.Observation) -> bool:
+def is_sequential(document: Document, seen: pb.Observation) -> bool:
     """Whether nothing happened beside anything else, so that the order of all events is fixed (EV-2)."""
+    if len(document["subject"].get("health", {}).get("providers", ())) > 1:
+        return False  # they are checked side by side
     known: set[str] = set()
     pending: set[str] = set()
     for step in seen.steps:
@@ -20,7 +23,8 @@ def is_sequential(seen: pb.Observation) -> bool:
         if new and pending:
             return False
         known |= new
-        pending = {call.id for call in step.calls if call.HasField("pending")}
+        for call in step.calls:
+            (pending.add if call.HasField("pending") else pending.discard)(call.id)
         if any(event.type in BACKGROUND for event in step.events):
             return False
     return True
@@ -34,18 +38,28 @@ def is_crowded(document: Document, seen: pb.Observation) -> bool:
     """
     if not seen.steps:
         return False
-    subject = str(document["subject"])
-    calls = seen.steps[-1].calls
+    subject = document["subject"]
+    calls = latest_calls(seen).values()
     at_work: dict[int, set[str]] = defaultdict(set)
     for call in calls:
         for at in (*call.starts_ms, *call.signals_ms, *([call.ended_ms] if call.HasField("ended_ms") else [])):
             at_work[at].add(call.id)
     ends = {call.ended_ms for call in calls if call.HasField("ended_ms")}
     signals = {at for call in calls for at in call.signals_ms}
-    caches, abandons = "'cache'" in subject or "facade" in subject, "abandon" in subject
-    if caches and (_together(seen) or any(len(at_work[at]) > 1 for at in ends) or (abandons and signals)):
+    caches, abandons = "'cache': {" in str(subject), "'abandon'" in str(subject)
+    if caches and (_together(seen) or (abandons and signals)):
+        return True
+    if _something_around_a_cache(subject) and any(len(at_work[at]) > 1 for at in ends):
         return True
     return abandons and any(len(at_work[at]) > 1 for at in signals)
+
+
+def _something_around_a_cache(subject: Document) -> bool:
+    """Whether a policy sees those who waited for one fetch go on; a fallback treats each of them by itself."""
+    patterns = [next(key for key in policy if key != "name") for policy in subject.get("compose", ())]
+    while patterns and patterns[0] == "fallback":
+        patterns.pop(0)
+    return "cache" in patterns[1:]
 
 
 def _together(seen: pb.Observation) -> bool:

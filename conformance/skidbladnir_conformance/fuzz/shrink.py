@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -13,15 +14,16 @@ MOST_TRIES = 600
 KEPT = ("mode", "id", "kind")
 
 
-async def shrink(document: Document, still_shows: Callable[[Document], Awaitable[bool]]) -> Document:
-    """The smallest trace found. ``still_shows`` may be asked of traces that make no sense; it then answers no."""
+async def shrink(document: Document, still_shows: Callable[[Document], Awaitable[bool]], seconds: float) -> Document:
+    """The smallest trace found in that time. ``still_shows`` may be asked of traces that make no sense; it then answers no."""
+    began = time.monotonic()
     tries = 0
     progress = True
     while progress:
         progress = False
         for candidate in _smaller(document):
             tries += 1
-            if tries > MOST_TRIES:
+            if tries > MOST_TRIES or time.monotonic() - began > seconds:
                 return document
             if await still_shows(candidate):
                 document, progress = candidate, True
@@ -43,6 +45,7 @@ def _smaller(document: Document) -> Iterator[Document]:
     if "random" in document:
         yield {key: value for key, value in document.items() if key != "random"}
     yield from _simpler_subject(document)
+    yield from _fewer_providers(document)
     for path in _paths(document["subject"], ("subject",)):
         yield _without(document, path)
     for path in _paths(steps, ("steps",)):
@@ -74,6 +77,17 @@ def _simpler_subject(document: Document) -> Iterator[Document]:
         pattern = next(iter(compose[0]))
         name = document["id"].partition("/")[2]
         yield {**document, "id": f"{pattern}/{name}", "subject": compose[0]}
+
+
+def _fewer_providers(document: Document) -> Iterator[Document]:
+    health = document["subject"].get("health", {})
+    for provider in health.get("providers", ()) if len(health.get("providers", ())) > 1 else ():
+        fewer = {key: dict(value) if isinstance(value, dict) else value for key, value in health.items()}
+        fewer["providers"] = [name for name in health["providers"] if name != provider]
+        fewer["checks"].pop(provider)
+        fewer.get("circuits", {}).pop(provider, None)
+        steps = [step for step in document["steps"] if provider not in step.values()]
+        yield {**document, "subject": {"health": fewer}, "steps": steps}
 
 
 Path = tuple[str | int, ...]

@@ -13,7 +13,7 @@ use std::{
 };
 
 use proto::{
-    DescribeRequest, DescribeResponse, ReplayRequest, ReplayResponse,
+    DescribeRequest, DescribeResponse, ReplayBatchesRequest, ReplayBatchesResponse, ReplayRequest, ReplayResponse,
     test_driver_server::{TestDriver, TestDriverServer},
 };
 use tokio::net::TcpListener;
@@ -31,6 +31,8 @@ mod proto {
 
 const FEATURES: [&str; 4] = ["circuit_breaker", "retry", "cancel", "composition"];
 
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
 struct Driver;
 
 #[tonic::async_trait]
@@ -42,13 +44,24 @@ impl TestDriver for Driver {
             spec_version: "1.0".to_owned(),
             protocol_version: 1,
             features: FEATURES.map(str::to_owned).to_vec(),
+            batches: true,
         }))
     }
 
-    type ReplayStream = Pin<Box<dyn Stream<Item = Result<ReplayResponse, Status>> + Send>>;
+    type ReplayStream = Answers<ReplayResponse>;
 
     async fn replay(&self, requests: Request<Streaming<ReplayRequest>>) -> Result<Response<Self::ReplayStream>, Status> {
         let answers = requests.into_inner().map(|request| Ok(replay::replay(request?.trace.unwrap_or_default())));
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    type ReplayBatchesStream = Answers<ReplayBatchesResponse>;
+
+    async fn replay_batches(&self, requests: Request<Streaming<ReplayBatchesRequest>>) -> Result<Response<Self::ReplayBatchesStream>, Status> {
+        let answers = requests.into_inner().map(|request| {
+            let responses = request?.traces.into_iter().map(replay::replay).collect();
+            Ok(ReplayBatchesResponse { responses })
+        });
         Ok(Response::new(Box::pin(answers)))
     }
 }

@@ -12,7 +12,7 @@ use skidbladnir::{Cancellation, Clock, Event, testing::VirtualTime};
 use crate::{
     observe,
     proto::{self, Observation, ReplayResponse, StepObservation, Trace, replay_response::Result as Answer, step::Action},
-    script::{Call, ScriptedError},
+    script::{Call, ScriptedError, now_ms},
     subject::{Refusal, Subject, Surroundings},
 };
 
@@ -124,8 +124,4 @@ impl Stage {
     fn running(&self) -> u32 {
         self.calls.iter().map(|call| call.running.get()).sum()
     }
-}
-
-fn now_ms(clock: &dyn Clock) -> i64 {
-    i64::try_from(clock.now().as_millis()).expect("a trace is shorter than time")
 }

@@ -29,9 +29,13 @@ pub struct Call {
     pub ended: RefCell<Option<(Outcome, i64)>>,
 }
 
+pub fn now_ms(clock: &dyn Clock) -> i64 {
+    i64::try_from(clock.now().as_millis()).expect("a trace is shorter than time")
+}
+
 impl Call {
     pub fn now_ms(&self) -> i64 {
-        i64::try_from(self.clock.now().as_millis()).expect("a trace is shorter than time")
+        now_ms(&*self.clock)
     }
 
     /// Starts the operation once more.
@@ -49,8 +53,7 @@ impl Call {
         let mut wait = pin!(async {
             match script.end {
                 Some(End::Never(_)) => std::future::pending().await,
-                _ if script.after_ms > 0 => self.sleep(script.after_ms).await,
-                _ => {}
+                _ => self.sleep(script.after_ms).await,
             }
         });
         if cancellation.run_until_cancelled(wait.as_mut()).await.is_none() {
@@ -72,7 +75,11 @@ impl Call {
         }
     }
 
+    /// For 0, without waiting.
     async fn sleep(&self, ms: i64) {
+        if ms == 0 {
+            return;
+        }
         self.clock.sleep(Duration::from_millis(ms.try_into().expect("a script waits forwards"))).await;
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub enum Policy {
-    CircuitBreaker(CircuitBreaker<Value, ScriptedError>),
+    CircuitBreaker(Box<CircuitBreaker<Value, ScriptedError>>),
     Retry(Retry<ScriptedError>),
 }
 
@@ -55,7 +55,7 @@ impl Subject {
         let policies = composition.policies.into_iter().map(|policy| match policy.pattern {
             Some(Pattern::CircuitBreaker(options)) => {
                 let options = CircuitBreakerOptions { name: policy.name, ..circuit_breaker(options, surroundings)? };
-                Ok(Policy::CircuitBreaker(CircuitBreaker::new(options, surroundings.clock.clone())?))
+                Ok(Policy::CircuitBreaker(Box::new(CircuitBreaker::new(options, surroundings.clock.clone())?)))
             }
             Some(Pattern::Retry(options)) => {
                 let options = RetryOptions { name: policy.name, ..retry(options, surroundings)? };
@@ -72,7 +72,7 @@ impl Subject {
 
     pub fn circuit_breakers(&self) -> impl Iterator<Item = &CircuitBreaker<Value, ScriptedError>> {
         self.policies.iter().filter_map(|policy| match policy {
-            Policy::CircuitBreaker(breaker) => Some(breaker),
+            Policy::CircuitBreaker(breaker) => Some(&**breaker),
             Policy::Retry(_) => None,
         })
     }

@@ -32,7 +32,7 @@ pub(crate) fn check_count(path: &str, value: u32, allowed: RangeInclusive<u32>) 
     Err(fault(Fault::Range, path, value, format!("{} to {}", allowed.start(), allowed.end())))
 }
 
-/// The least value is in milliseconds, as the greatest is.
+/// The error tells durations in milliseconds, as the path's end says.
 pub(crate) fn check_duration(path: &str, value: Duration, least: Duration) -> Result<(), ConfigurationError> {
     if (least..=Duration::from_millis(GREATEST.into())).contains(&value) {
         return Ok(());

@@ -90,6 +90,7 @@ impl<E: std::error::Error + 'static> Retry<E> {
             }
         }
     }
+
     /// RT-6, RT-8 to RT-10.
     fn is_retried(&self, error: &Error<E>) -> bool {
         match (error, &self.is_retryable, &self.patterns) {

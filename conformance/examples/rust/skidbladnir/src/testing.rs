@@ -136,21 +136,24 @@ impl Clock for VirtualClock {
     fn sleep(&self, duration: Duration) -> Sleep {
         let mut timers = self.timers();
         timers.last += 1;
-        Box::pin(VirtualSleep { clock: self.clone(), timer: (timers.now + duration, timers.last) })
+        Box::pin(VirtualSleep { clock: self.clone(), timer: (timers.now + duration, timers.last), begun: false })
     }
 }
 
+/// Ends when its timer has fired: one of 0 waits too, so that a wait that should not be is seen (RT-5).
 struct VirtualSleep {
     clock: VirtualClock,
     timer: (Duration, u64),
+    begun: bool,
 }
 
 impl Future for VirtualSleep {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let begun = std::mem::replace(&mut self.begun, true);
         let mut timers = self.clock.timers();
-        if timers.now >= self.timer.0 {
+        if begun && !timers.armed.contains_key(&self.timer) {
             return Poll::Ready(());
         }
         timers.armed.insert(self.timer, context.waker().clone());

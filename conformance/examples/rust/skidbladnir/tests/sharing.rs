@@ -35,8 +35,13 @@ impl Clock for TokioClock {
 #[tokio::test(start_paused = true)]
 async fn calls_run_in_tasks_of_a_runtime() {
     let start = Instant::now();
-    let retry = Retry::<io::Error>::new(RetryOptions::default(), Arc::new(TokioClock { start })).unwrap();
-    let call = tokio::spawn(async move { retry.call(Cancellation::new(), async |_| Err::<u32, _>(io::Error::other("boom").into())).await });
+    let clock = Arc::new(TokioClock { start });
+    let retry = Retry::<io::Error>::new(RetryOptions::default(), clock.clone()).unwrap();
+    let breaker = Breaker::new(CircuitBreakerOptions::default(), clock).unwrap();
+    let call = tokio::spawn(async move {
+        let failing = async |_| Err(io::Error::other("boom").into());
+        retry.call(Cancellation::new(), |cancellation| breaker.call(cancellation, failing)).await
+    });
     assert!(matches!(call.await.unwrap(), Err(Error::Operation(_))));
     assert_eq!(start.elapsed().as_secs(), 7);
 }

@@ -90,10 +90,10 @@ impl Window {
                 self.threshold_reached(outcome, threshold)
             }
             WindowSettings::Count { size, rates } => {
-                if self.last.len() == size as usize {
-                    if let Some(oldest) = self.last.pop_front() {
-                        self.counts.remove(oldest);
-                    }
+                if self.last.len() == size as usize
+                    && let Some(oldest) = self.last.pop_front()
+                {
+                    self.counts.remove(oldest);
                 }
                 self.last.push_back(outcome);
                 self.counts.add(outcome);
