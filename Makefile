@@ -26,8 +26,7 @@ conformance: drivers ## Lints the catalogue, and replays it in all languages
 
 test: test-python test-go test-typescript $(if $(HAS_CARGO),example-rust check-rust) check ## Runs the tests of every package, and the checks
 
-test-python: drivers conformance/tests/browser/node_modules/.stamp
-test-python: drivers build/bench/venv/.stamp build/load/server
+test-python: drivers conformance/tests/browser/node_modules/.stamp build/bench/venv/.stamp build/load/server
 	$(PY) -m pytest -q
 
 test-go:
@@ -67,6 +66,8 @@ BENCH_ROUNDS ?= 15
 BENCHSTAT := go tool benchstat -ignore round
 
 bench: bench-python bench-go bench-typescript ## Measures every package beside its peers
+
+load: load-python load-go load-typescript ## Drives every facade under load, each for LOAD_SECONDS=180
 
 bench-go: ## Measures the Go package beside its peers (BENCH_ROUNDS=15)
 	cd go/bench && go run ./report -rounds $(BENCH_ROUNDS) -json ../../build/bench/go.json -text ../../build/bench/go.txt

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import yaml
 
 from skidbladnir_conformance.fuzz.command import fuzz_command
 from skidbladnir_conformance.lint import lint, lint_packages, uncovered
@@ -107,6 +108,16 @@ def list_command(
     """Lists traces with their levels and clauses."""
     for trace in _selected(_read(catalogue), Filter(patterns, clauses, ids, level)):
         click.echo(f"{trace.id}  {trace.level}  {', '.join(trace.clauses)}")
+
+
+@main.command("show")
+@click.argument("trace_id", metavar="ID")
+@catalogue_option
+def show_command(trace_id: str, catalogue: Path) -> None:
+    """Prints a trace, and where it stands."""
+    (trace,) = _selected(_read(catalogue), Filter(ids=(trace_id,)))[:1]
+    click.echo(f"# {trace.place}, level {trace.level}")
+    click.echo(yaml.safe_dump([trace.raw], sort_keys=False, allow_unicode=True, width=140), nl=False)
 
 
 @main.command("spec")
