@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shlex
 import sys
 import time
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import yaml
 
 from skidbladnir_conformance.fuzz.command import fuzz_command
 from skidbladnir_conformance.lint import lint, lint_packages, uncovered
@@ -116,8 +116,9 @@ def list_command(
 def show_command(trace_id: str, catalogue: Path) -> None:
     """Prints a trace, and where it stands."""
     (trace,) = _selected(_read(catalogue), Filter(ids=(trace_id,)))[:1]
-    click.echo(f"# {trace.place}, level {trace.level}")
-    click.echo(yaml.safe_dump([trace.raw], sort_keys=False, allow_unicode=True, width=140), nl=False)
+    lines = trace.file.read_text("utf-8").splitlines()[trace.line - 1 :]
+    text = [lines[0], *itertools.takewhile(lambda line: not line.startswith("- "), lines[1:])]
+    click.echo("\n".join([f"# {trace.place}, level {trace.level}", *text]).rstrip())
 
 
 @main.command("spec")
