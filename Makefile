@@ -27,6 +27,7 @@ conformance: drivers ## Lints the catalogue, and replays it in all languages
 test: test-python test-go test-typescript $(if $(HAS_CARGO),example-rust check-rust) check ## Runs the tests of every package, and the checks
 
 test-python: drivers conformance/tests/browser/node_modules/.stamp
+test-python: drivers build/bench/venv/.stamp build/load/server
 	$(PY) -m pytest -q
 
 test-go:
@@ -35,7 +36,7 @@ test-go:
 	cd go/load && go test -race .
 	cd go/bench && go test ./...
 
-test-typescript: typescript/build/driver.cjs
+test-typescript: typescript/build/driver.cjs typescript/load/build/main.js build/load/server
 	cd typescript && npx vitest run
 
 example-rust: drivers ## Builds and tests the example of a port, and replays the catalogue in it (needs cargo)
@@ -62,6 +63,7 @@ mutants-sample: drivers $(MUTATION_TOOLS) ## The same for some mutants of each l
 	$(VENV)/bin/conformance mutants --sample 150 --seed 1
 
 BENCH_ROUNDS ?= 15
+
 BENCHSTAT := go tool benchstat -ignore round
 
 bench: bench-python bench-go bench-typescript ## Measures every package beside its peers
@@ -79,12 +81,17 @@ report: drivers ## Writes build/report.html: every trace drawn, with the figures
 	$(VENV)/bin/conformance report
 
 bench-python: build/bench/venv/.stamp ## Measures the Python package beside its peers
-	PYTHONPATH=python build/bench/venv/bin/python -m bench --output build/bench/python.json
+	PYTHONPATH=python build/bench/venv/bin/python -m bench --rounds $(BENCH_ROUNDS) --output build/bench/python.json
 
 bench-docs: $(VENV)/.stamp ## Writes docs/performance.md from the measured runs in docs/bench
 	$(PY) python/bench/tables.py
 
 LOAD_SECONDS ?= 180
+
+load-python: build/bench/venv/.stamp build/load/server ## Drives the Python facade against a server that fails and recovers
+	PYTHONPATH=python build/bench/venv/bin/python -m load --server build/load/server --seconds $(LOAD_SECONDS) --output build/load/python.json
+load-typescript: build/load/server typescript/load/build/main.js ## The same for the TypeScript facade
+	node --expose-gc typescript/load/build/main.js --server build/load/server --seconds $(LOAD_SECONDS) --json build/load/typescript.json
 
 load-go: build/load/server ## Drives the Go facade against a server that fails and recovers (LOAD_SECONDS=180)
 	cd go/load && go run . -server ../../build/load/server -seconds $(LOAD_SECONDS) -json ../../build/load/go.json
@@ -110,8 +117,8 @@ check-go:
 	cd go/load/server && ../../../build/staticcheck .
 	cd go/load && ../../build/staticcheck .
 
-check-typescript: typescript/build/driver.cjs typescript/bench/node_modules/.stamp
-	cd typescript && npx tsc --noEmit && npx tsc --noEmit -p bench && npx eslint .
+check-typescript: typescript/build/driver.cjs typescript/bench/node_modules/.stamp typescript/load/node_modules/.stamp
+	cd typescript && npx tsc --noEmit && npx tsc --noEmit -p bench && npx tsc --noEmit -p load && npx eslint .
 	typescript/node_modules/.bin/tsc -p conformance/skidbladnir_conformance/report_html/assets
 	cd proto && ../typescript/node_modules/.bin/buf lint
 
@@ -141,7 +148,10 @@ typescript/node_modules/.stamp: typescript/package-lock.json
 	cd typescript && npm install --no-save --no-audit --no-fund --loglevel=error
 	touch $@
 
-typescript/bench/node_modules/.stamp: typescript/bench/package-lock.json
+typescript/load/build/main.js: $(TS_SOURCES) $(wildcard typescript/load/*.ts) typescript/load/node_modules/.stamp
+	cd typescript/load && ../node_modules/.bin/tsup
+
+typescript/bench/node_modules/.stamp typescript/load/node_modules/.stamp: typescript/%/node_modules/.stamp: typescript/%/package-lock.json
 	cd $(dir $<) && npm install --no-save --no-audit --no-fund --loglevel=error
 build/bench/venv/.stamp: python/bench/requirements.lock
 	$(PYTHON) -m venv $(@D)
@@ -173,6 +183,6 @@ check-generated: generate ## Fails when a generated file is not what `make gener
 	git diff --exit-code -- 'conformance/skidbladnir_conformance/*_pb2.py*' go/driver/testdriverpb typescript/driver/gen conformance/spec $(DATA)
 
 clean: ## Removes what was built
-	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build typescript/bench/node_modules typescript/bench/build conformance/mutants/typescript/node_modules
+	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build typescript/bench/node_modules typescript/bench/build typescript/load/node_modules typescript/load/build conformance/mutants/typescript/node_modules
 
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' Makefile)

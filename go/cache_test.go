@@ -205,3 +205,100 @@ func TestCacheRefusesBadOptions(t *testing.T) {
 		wantConfigurationError(t, err, sk.CodeRange, "cache."+path)
 	}
 }
+
+// CA-5: the next in line gives up at the moment at which the fetch is handed on to it.
+func TestFetchIsHandedPastAJoinerWhoGivesUpJustThen(t *testing.T) {
+	for range 200 {
+		synctest.Test(t, func(t *testing.T) {
+			cache := made(sk.NewCache[string](sk.CacheOptions{}))
+			ctx := sk.WithKey(t.Context(), "k")
+			first, giveUpFirst := context.WithCancel(ctx)
+			second, giveUpSecond := context.WithCancel(ctx)
+			go func() {
+				_, _ = sk.Execute(first, cache, after(time.Second, "first", nil))
+				giveUpSecond()
+			}()
+			synctest.Wait()
+			go func() { _, _ = sk.Execute(second, cache, after(time.Second, "second", nil)) }()
+			synctest.Wait()
+			third := make(chan string)
+			go func() {
+				value, err := sk.Execute(ctx, cache, after(time.Second, "third", nil))
+				wantEqual(t, "the error", err, nil)
+				third <- value
+			}()
+			synctest.Wait()
+			giveUpFirst()
+			select {
+			case value := <-third:
+				wantEqual(t, "the value", value, "third")
+			case <-time.After(time.Minute):
+				t.Error("nobody fetches for who still waits")
+			}
+		})
+	}
+}
+
+// CA-4: a fetch that has ended leaves the next one of its key alone, which a listener may begin meanwhile.
+func TestFetchThatHasEndedIsNotMistakenForTheNext(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		event sk.EventType
+		err   error
+	}{{"with a value", sk.EventCacheEvicted, nil}, {"with an error", sk.EventCacheRefreshFailed, errBoom}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cache := made(sk.NewCache[string](sk.CacheOptions{
+					MaxEntries: sk.Set(1), TTL: sk.Set(time.Second), StaleWhileRevalidate: sk.Set(false), StaleIfError: true,
+				}))
+				ctx := sk.WithKey(t.Context(), "k")
+				var fetches atomic.Int32
+				slow := func(ctx context.Context) (string, error) {
+					fetches.Add(1)
+					return after(time.Second, "slow", nil)(ctx)
+				}
+				began := make(chan struct{})
+				cache.AddListener(func(event sk.Event) {
+					if event.Type == test.event {
+						cache.Invalidate("k")
+						go func() { _, _ = sk.Execute(ctx, cache, slow) }()
+						for fetches.Load() == 0 {
+							time.Sleep(time.Millisecond)
+						}
+						close(began)
+					}
+				})
+				kept := ctx
+				if test.err == nil {
+					kept = sk.WithKey(t.Context(), "other")
+				}
+				_, err := sk.Execute(kept, cache, ok)
+				wantEqual(t, "the error", err, nil)
+				time.Sleep(2 * time.Second)
+				_, err = sk.Execute(ctx, cache, func(context.Context) (string, error) { return "quick", test.err })
+				wantEqual(t, "the error", err, nil)
+				<-began
+				_, err = sk.Execute(ctx, cache, slow)
+				wantEqual(t, "the error", err, nil)
+				wantEqual(t, "fetches", fetches.Load(), 1)
+			})
+		})
+	}
+}
+
+// What an operation returns beside its error reaches the caller who ran it.
+func TestValueBesideAnErrorIsKept(t *testing.T) {
+	cache := made(sk.NewCache[string](sk.CacheOptions{}))
+	value, err := sk.Execute(sk.WithKey(t.Context(), "k"), cache, func(context.Context) (string, error) { return "half", errBoom })
+	wantError(t, err, errBoom)
+	wantEqual(t, "the value", value, "half")
+}
+
+func TestThousandEntriesAreKept(t *testing.T) {
+	cache := made(sk.NewCache[string](sk.CacheOptions{}))
+	for i := range 1001 {
+		_, err := sk.Execute(sk.WithKey(t.Context(), strconv.Itoa(i)), cache, ok)
+		wantEqual(t, "the error", err, nil)
+		wantEqual(t, "the size", cache.Stats().Size, min(i+1, 1000))
+	}
+}

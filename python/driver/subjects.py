@@ -90,7 +90,10 @@ def facade(message: pb.Facade, clock: sk.Clock, random: Callable[[], float]) -> 
     if message.HasField("provider"):
         known = providers.parse_providers(message.file) if message.HasField("file") else providers.presets()
         config = known.provider(message.provider)
-        return config.facade(clock=clock)
+        options = config.options()
+        if options["retry"] is not None:
+            options["retry"]["random"] = random
+        return sk.ResilienceFacade(config.name, **options, clock=clock)
     sections: dict[str, Any] = {}
     if message.HasField("circuit_breaker"):
         sections["circuit_breaker"] = circuit_breaker(message.circuit_breaker)

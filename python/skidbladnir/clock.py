@@ -101,12 +101,12 @@ class TaskWaiter:
 class CancelSignal:
     """Tells the operation of a sync call that its time is up; see ``cancellation()``."""
 
-    __slots__ = ("_cancelled", "_clock", "_lock", "_parent", "_waiters", "deadline")
+    __slots__ = ("_cancelled_at", "_clock", "_lock", "_parent", "_waiters", "deadline")
 
     def __init__(self, clock: Clock, deadline: int | None = None, parent: CancelSignal | None = None) -> None:
         self._clock = clock
         self._parent = parent
-        self._cancelled = False
+        self._cancelled_at: int | None = None
         self._lock = threading.Lock()
         self._waiters: list[Waiter] = []
         if parent is not None and parent.deadline is not None:
@@ -117,9 +117,17 @@ class CancelSignal:
     @property
     def cancelled(self) -> bool:
         """Whether the operation should end now."""
-        if self._cancelled or (self._parent is not None and self._parent.cancelled):
+        if self._cancelled_at is not None or (self._parent is not None and self._parent.cancelled):
             return True
         return self.deadline is not None and self._clock.now() >= self.deadline
+
+    def cancelled_by(self, instant: int) -> bool:
+        """Whether it was cancelled at ``instant``, or before."""
+        if self._cancelled_at is not None and self._cancelled_at <= instant:
+            return True
+        if self.deadline is not None and self.deadline <= instant:
+            return True
+        return self._parent is not None and self._parent.cancelled_by(instant)
 
     def wait(self, seconds: float | None = None) -> bool:
         """Sleeps for this long (None: for good) or until cancelled; returns whether it was cancelled."""
@@ -130,7 +138,8 @@ class CancelSignal:
     def cancel(self) -> None:
         """Cancels now, from any thread."""
         with self._lock:
-            self._cancelled = True
+            if self._cancelled_at is None:
+                self._cancelled_at = self._clock.now()
             waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             waiter.set()
@@ -148,7 +157,7 @@ class CancelSignal:
 
     def _register(self, waiter: Waiter) -> bool:
         with self._lock:
-            if self._cancelled:
+            if self._cancelled_at is not None:
                 return False
             self._waiters.append(waiter)
         if self._parent is not None and not self._parent._register(waiter):

@@ -260,9 +260,7 @@ class Timeout(Policy):
 
     def _is_late(self, deadline: int, outer: CancelSignal | None) -> bool:
         """Whether our deadline has passed, and nobody outside gave up before it."""
-        if self._now() < deadline:
-            return False
-        return outer is None or not outer.cancelled or (outer.deadline is not None and outer.deadline > deadline)
+        return self._now() >= deadline and (outer is None or not outer.cancelled_by(deadline))
 
     def _call_abandoning(self, operation: Operation[T]) -> T:
         outer = cancellation()

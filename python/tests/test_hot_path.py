@@ -11,6 +11,7 @@ import itertools
 import json
 import sys
 import threading
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -252,6 +253,22 @@ class TestAmongThreads:
 
         self.crowd(lambda: bulkhead.call(inside))
         assert (len(most), max(most) <= 2) == (self.THREADS * self.CALLS, True)
+        assert (bulkhead.stats().concurrent_executions, bulkhead.stats().queue_size) == (0, 0)
+
+    def test_slot_freed_while_a_call_enters_the_queue_is_not_overlooked(self) -> None:
+        bulkhead = Bulkhead(max_concurrent_calls=1)
+
+        class FreedMeanwhile(OrderedDict[Any, None]):
+            def __setitem__(self, waiting: object, value: None) -> None:
+                bulkhead.release()
+                super().__setitem__(waiting, value)
+
+        bulkhead.guard().__enter__()
+        bulkhead._queue = FreedMeanwhile()
+        caller = threading.Thread(target=bulkhead.call, args=(operation_sync,), daemon=True)
+        caller.start()
+        caller.join(10)
+        assert not caller.is_alive()
         assert (bulkhead.stats().concurrent_executions, bulkhead.stats().queue_size) == (0, 0)
 
     def test_each_value_of_a_cache_is_fetched_once(self) -> None:

@@ -94,7 +94,10 @@ function known(file: Uint8Array | string | undefined): Providers {
 
 export function facade(message: FacadeMessage, { clock }: Stage, random: Random): ResilienceFacade<string | undefined> {
   const { name, provider, file, bulkhead, timeout, cache } = message;
-  if (provider !== undefined) return known(file).provider(provider).facade({ clock });
+  if (provider !== undefined) {
+    const options = known(file).provider(provider).options();
+    return new ResilienceFacade({ ...options, ...(options.retry && { retry: { ...options.retry, random } }), clock });
+  }
   const options: Options = { clock, retry: retry(message.retry, random) };
   if (name !== undefined) options['name'] = name;
   if (message.circuitBreaker !== undefined) options['circuitBreaker'] = circuitBreaker(message.circuitBreaker);
