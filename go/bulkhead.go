@@ -136,7 +136,7 @@ func (b *Bulkhead) take() bool {
 	return false
 }
 
-// acquire takes a slot, after waiting for one where it must.
+// acquire takes a slot, nearly always without the lock, after waiting for one where it must.
 func (b *Bulkhead) acquire(ctx context.Context) error {
 	if b.take() {
 		return nil

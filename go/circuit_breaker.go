@@ -177,7 +177,8 @@ func (b *CircuitBreaker) force(state CircuitState, reason string) {
 	b.emitChange(change)
 }
 
-// unlock lets calls count without the lock where the circuit, as it is now, allows that.
+// unlock lets calls count without the lock where the circuit, as it is now, allows that, and first of all no longer where
+// it does not.
 func (b *CircuitBreaker) unlock() {
 	c, s := &b.circuit, b.steady.Load()
 	if s != nil {
@@ -215,7 +216,8 @@ func runCircuitBreaker[T any](ctx context.Context, b *CircuitBreaker, inner []Po
 	return result, err
 }
 
-// admit lets a call in, or returns a CircuitOpenError.
+// admit lets a call in, or returns a CircuitOpenError. Nearly always the circuit is steady: the call counts, and takes no
+// lock; the clock is read only while OPEN.
 func (b *CircuitBreaker) admit() (permit, error) {
 	s := b.steady.Load()
 	if s == nil {
@@ -306,7 +308,8 @@ func (b *CircuitBreaker) judge(ended Outcome, failed bool) outcome {
 	return outcomeSuccess
 }
 
-// settle counts how an admitted call ended, and gives back what it held.
+// settle counts how an admitted call ended, and gives back what it held. Nearly always that is a success, which takes no lock
+// where it changes nothing but totals.
 func (b *CircuitBreaker) settle(call permit, ended outcome, err error) {
 	var change *transition
 	s := b.steady.Load()

@@ -164,7 +164,7 @@ func (g *guarded) call(number int) string {
 	return outcomeOK
 }
 
-// findRate is half of what goroutines that call one after another reach while the server is healthy: open-loop, the
+// findRate is a quarter of what goroutines that call one after another reach while the server is healthy: open-loop, the
 // machine must have room for the other phases.
 func findRate(program string) (int, error) {
 	const (
@@ -194,5 +194,5 @@ func findRate(program string) (int, error) {
 	for range callers {
 		<-ended
 	}
-	return min(max(int(float64(calls.Load())/duration.Seconds()/2), 10), most), nil
+	return min(max(int(float64(calls.Load())/duration.Seconds()/4), 10), most), nil
 }

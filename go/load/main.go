@@ -30,7 +30,7 @@ func main() {
 	var s settings
 	flag.StringVar(&s.server, "server", "../../build/load/server", "the program that serves")
 	seconds := flag.Int("seconds", 180, "duration of both runs together, 4 to 3600")
-	flag.IntVar(&s.rate, "rate", 0, "calls a second; 0: half of what the machine gives, at most 20000")
+	flag.IntVar(&s.rate, "rate", 0, "calls a second; 0: a quarter of what the machine gives, at most 20000")
 	flag.StringVar(&s.schedule, "schedule", "healthy:4s,failing:2s,stalling:2s,resetting:2s,recovering:2s", "of the server")
 	path := flag.String("json", "go.json", "file for the results")
 	flag.Parse()
