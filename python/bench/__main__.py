@@ -19,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("--output", type=Path, default=Path("build/bench/python.json"))
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--only", default="", help="cases whose id contains this; measures no memory")
+    parser.add_argument("--only", default="", help="measures only cases whose id contains this, and replaces them in the output")
     options = parser.parse_args()
     cases = [case for cases in (patterns.cases, stacks.cases) for case in RUNNER.run(cases()) if options.only in case.id]
     gc.collect()
@@ -37,7 +37,11 @@ def main() -> None:
         "memory": [] if options.only else [measured.result() for measured in memory.measure()],
     }
     print_table(report)
-    if not options.only:
+    if options.only and options.output.exists():
+        earlier = json.loads(options.output.read_text())
+        anew = {case["id"]: case for case in report["cases"]}
+        report = earlier | {"cases": [anew.get(case["id"], case) for case in earlier["cases"]]}
+    if report["memory"]:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps(report, indent=1) + "\n")
         print(f"\nwritten to {options.output}")

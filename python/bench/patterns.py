@@ -412,7 +412,7 @@ def _by_window(window: Window) -> Loop:
 
 THREADS, TASKS = 4, 100
 # So many that threads are switched in between, not only started.
-CALLS_OF_A_THREAD = 1000
+CALLS_OF_A_THREAD = 100
 
 
 def contention() -> list[Case]:

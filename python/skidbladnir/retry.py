@@ -117,6 +117,7 @@ class Retry(Policy):
             None if retryable_errors is None else Matcher(f"{path}.retryable_errors", retryable_errors, compile_regex)
         )
         self._is_retryable = is_retryable
+        self._selects = is_retryable is not None or retryable_errors is not None
         self._retry_rejections = boolean(f"{path}.retry_rejections", retry_rejections)
         self._max_hint = nanoseconds(f"{path}.max_retry_after_ms", max_retry_after, 0)
         self._max_elapsed = optional_nanoseconds(f"{path}.max_elapsed_ms", max_elapsed, 0)
@@ -161,7 +162,7 @@ class Retry(Policy):
 
     def _retry_after(self, error: Exception, attempt: int, number: float, began: int) -> tuple[int, float] | None:
         """Decides after a failed attempt: nanoseconds until the next, and its number in the backoff; None when there is none."""
-        if not self._retryable(error):
+        if (self._selects or isinstance(error, PolicyError)) and not self._retryable(error):
             return None
         if attempt > self._max_retries:
             self._exhausted("max_retries", attempt, error)

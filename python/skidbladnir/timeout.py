@@ -22,6 +22,8 @@ MODES: tuple[TimeoutMode, ...] = ("cancel", "abandon")
 # asyncio counts all cancellations of a task together. To tell a caller's from those of timeouts inside, each timed call has
 # a number, inside greater than outside, and those whose deadline has passed are noted here until they have ended.
 _numbers = itertools.count()
+# Typed once: a policy's coroutine runs in a task.
+_current_task = cast("Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any]]", asyncio.current_task)
 _fired: dict[asyncio.Task[Any], list[int]] = {}
 
 
@@ -164,7 +166,7 @@ class Timeout(Policy):
         watch = self._watch
         if watch is None or watch.loop is not loop:
             watch = self._watch = _Watch(loop, self._now)
-        task = cast("asyncio.Task[object]", asyncio.current_task(loop))
+        task = _current_task(loop)
         number = next(_numbers)
         now = self._now
         timed = watch.calls[number] = watch, number, task, task.cancelling(), now() + self._timeout

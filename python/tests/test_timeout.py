@@ -249,6 +249,40 @@ class TestAsyncFace:
         loop.settle()
         assert (unhandled, events.types()[-1]) == ([], "late_outcome")
 
+    def test_calls_that_share_a_timer_end_each_at_its_own_deadline(self, loop: VirtualLoop) -> None:
+        timeout, ended = Timeout(1, clock=loop.clock), dict[str, float]()
+
+        async def call(name: str, seconds: float) -> None:
+            try:
+                await timeout.execute(lambda: asyncio.sleep(seconds))
+            finally:
+                ended[name] = loop.time()
+
+        tasks = []
+        for name, seconds in (("ends early", 0.3), ("first", 60), ("second", 60), ("in time", 0.9), ("third", 60)):
+            tasks.append(loop.create_task(call(name, seconds)))
+            loop.advance(0.2)
+        assert loop.armed_timers() == 1 + 4  # the timeout's, and those of the operations that sleep
+        loop.advance(2)
+        assert ended == pytest.approx({"ends early": 0.3, "first": 1.2, "second": 1.4, "in time": 1.5, "third": 1.8})
+        kinds = [type(task.exception()).__name__ for task in tasks]
+        assert kinds == ["NoneType", "CallTimeoutError", "CallTimeoutError", "NoneType", "CallTimeoutError"]
+        assert loop.armed_timers() == 0
+
+    def test_serves_event_loops_that_run_by_turns(self) -> None:
+        loops = [VirtualLoop(), VirtualLoop()]
+        timeout = Timeout(1, clock=loops[0].clock)
+        tasks = []
+        for _ in range(2):
+            for loop in loops:
+                tasks.append(loop.create_task(timeout.execute(lambda: asyncio.sleep(60))))
+                loop.advance(0.4)
+        for loop in loops:
+            loop.advance(2)
+            assert loop.armed_timers() == 0
+            loop.close()
+        assert [type(task.exception()).__name__ for task in tasks] == ["CallTimeoutError"] * 4
+
     def test_abandoned_operation_survives_the_garbage_collector(self, loop: VirtualLoop, events: Events) -> None:
         async def operation() -> str:
             try:
