@@ -249,8 +249,8 @@ func TestListenerOfAFacadeIsRemovedEverywhere(t *testing.T) {
 	wantEqual(t, "failures told", seen.count(sk.EventCallFailed), 1)
 }
 
-// A listener that is well says nothing to the log.
-func TestListenerThatReturnsIsNotLogged(t *testing.T) {
+// Listeners and abandoned operations that are well say nothing to the log.
+func TestNothingIsLoggedWhereNothingPanics(t *testing.T) {
 	var log strings.Builder
 	before := slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
@@ -258,6 +258,13 @@ func TestListenerThatReturnsIsNotLogged(t *testing.T) {
 	var seen recorder
 	_, err := sk.Execute(t.Context(), made(sk.NewCircuitBreaker(sk.CircuitBreakerOptions{Listeners: []sk.Listener{seen.listen}})), ok)
 	wantEqual(t, "the error", err, nil)
+	synctest.Test(t, func(t *testing.T) {
+		timeout := made(sk.NewTimeout(sk.TimeoutOptions{Timeout: sk.Set(time.Second), Mode: sk.ModeAbandon}))
+		_, err := sk.Execute(t.Context(), timeout, stubborn(2*time.Second, "late", nil))
+		wantError(t, err, sk.ErrTimeout)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+	})
 	wantEqual(t, "the log", log.String(), "")
 }
 
