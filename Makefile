@@ -26,8 +26,7 @@ conformance: drivers ## Lints the catalogue, and replays it in all languages
 
 test: test-python test-go test-typescript $(if $(HAS_CARGO),example-rust check-rust) check ## Runs the tests of every package, and the checks
 
-test-python: drivers conformance/tests/browser/node_modules/.stamp
-test-python: drivers build/bench/venv/.stamp build/load/server
+test-python: drivers conformance/tests/browser/node_modules/.stamp build/bench/venv/.stamp build/load/server
 	$(PY) -m pytest -q
 
 test-go:
@@ -36,7 +35,7 @@ test-go:
 	cd go/load && go test -race .
 	cd go/bench && go test ./...
 
-test-typescript: typescript/build/driver.cjs
+test-typescript: typescript/build/driver.cjs typescript/load/build/main.js build/load/server
 	cd typescript && npx vitest run
 
 example-rust: drivers ## Builds and tests the example of a port, and replays the catalogue in it (needs cargo)
@@ -68,6 +67,8 @@ BENCHSTAT := go tool benchstat -ignore round
 
 bench: bench-python bench-go bench-typescript ## Measures every package beside its peers
 
+load: load-python load-go load-typescript ## Drives every facade under load, each for LOAD_SECONDS=180
+
 bench-go: ## Measures the Go package beside its peers (BENCH_ROUNDS=15)
 	cd go/bench && go run ./report -rounds $(BENCH_ROUNDS) -json ../../build/bench/go.json -text ../../build/bench/go.txt
 	cd go/bench && $(BENCHSTAT) -filter '.unit:cpu-sec/op /impl:(gobreaker OR failsafe-go OR skidbladnir)' -row /case -col /impl ../../build/bench/go.txt
@@ -90,6 +91,8 @@ LOAD_SECONDS ?= 180
 
 load-python: build/bench/venv/.stamp build/load/server ## Drives the Python facade against a server that fails and recovers
 	PYTHONPATH=python build/bench/venv/bin/python -m load --server build/load/server --seconds $(LOAD_SECONDS) --output build/load/python.json
+load-typescript: build/load/server typescript/load/build/main.js ## The same for the TypeScript facade
+	node --expose-gc typescript/load/build/main.js --server build/load/server --seconds $(LOAD_SECONDS) --json build/load/typescript.json
 
 load-go: build/load/server ## Drives the Go facade against a server that fails and recovers (LOAD_SECONDS=180)
 	cd go/load && go run . -server ../../build/load/server -seconds $(LOAD_SECONDS) -json ../../build/load/go.json
@@ -115,8 +118,8 @@ check-go:
 	cd go/load/server && ../../../build/staticcheck .
 	cd go/load && ../../build/staticcheck .
 
-check-typescript: typescript/build/driver.cjs typescript/bench/node_modules/.stamp
-	cd typescript && npx tsc --noEmit && npx tsc --noEmit -p bench && npx eslint .
+check-typescript: typescript/build/driver.cjs typescript/bench/node_modules/.stamp typescript/load/node_modules/.stamp
+	cd typescript && npx tsc --noEmit && npx tsc --noEmit -p bench && npx tsc --noEmit -p load && npx eslint .
 	typescript/node_modules/.bin/tsc -p conformance/skidbladnir_conformance/report_html/assets
 	cd proto && ../typescript/node_modules/.bin/buf lint
 
@@ -146,7 +149,10 @@ typescript/node_modules/.stamp: typescript/package-lock.json
 	cd typescript && npm install --no-save --no-audit --no-fund --loglevel=error
 	touch $@
 
-typescript/bench/node_modules/.stamp: typescript/bench/package-lock.json
+typescript/load/build/main.js: $(TS_SOURCES) $(wildcard typescript/load/*.ts) typescript/load/node_modules/.stamp
+	cd typescript/load && ../node_modules/.bin/tsup
+
+typescript/bench/node_modules/.stamp typescript/load/node_modules/.stamp: typescript/%/node_modules/.stamp: typescript/%/package-lock.json
 	cd $(dir $<) && npm install --no-save --no-audit --no-fund --loglevel=error
 build/bench/venv/.stamp: python/bench/requirements.lock
 	$(PYTHON) -m venv $(@D)
@@ -178,6 +184,6 @@ check-generated: generate ## Fails when a generated file is not what `make gener
 	git diff --exit-code -- 'conformance/skidbladnir_conformance/*_pb2.py*' go/driver/testdriverpb typescript/driver/gen conformance/spec $(DATA)
 
 clean: ## Removes what was built
-	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build typescript/bench/node_modules typescript/bench/build conformance/mutants/typescript/node_modules
+	rm -rf build $(VENV) typescript/node_modules typescript/dist typescript/build typescript/bench/node_modules typescript/bench/build typescript/load/node_modules typescript/load/build conformance/mutants/typescript/node_modules
 
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' Makefile)

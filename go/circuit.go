@@ -34,7 +34,7 @@ type permit struct {
 	started    time.Duration
 }
 
-// transition is a change of state; its zero value is none.
+// transition is a change of state; nil where there is none, which is nearly always.
 type transition struct {
 	from, to   CircuitState
 	generation int64
@@ -77,7 +77,7 @@ func (c *circuit) timesSuccesses() bool {
 }
 
 // admit decides on a call.
-func (c *circuit) admit(now time.Duration) (call permit, admitted bool, change transition) {
+func (c *circuit) admit(now time.Duration) (call permit, admitted bool, change *transition) {
 	switch c.state {
 	case StateClosed, StateDisabled:
 		admitted = true
@@ -102,11 +102,11 @@ func (c *circuit) admit(now time.Duration) (call permit, admitted bool, change t
 	return permit{c.generation, now}, true, change
 }
 
-func (c *circuit) succeed(call permit, now time.Duration) transition {
+func (c *circuit) succeed(call permit, now time.Duration) *transition {
 	c.successes++
 	slow := c.end(call, now)
 	if call.generation != c.generation {
-		return transition{}
+		return nil
 	}
 	switch c.state {
 	case StateClosed:
@@ -120,14 +120,14 @@ func (c *circuit) succeed(call permit, now time.Duration) transition {
 			return c.enter(StateClosed, now, reasonProbesSucceeded)
 		}
 	}
-	return transition{}
+	return nil
 }
 
-func (c *circuit) fail(call permit, now time.Duration) transition {
+func (c *circuit) fail(call permit, now time.Duration) *transition {
 	c.failures++
 	slow := c.end(call, now)
 	if call.generation != c.generation {
-		return transition{}
+		return nil
 	}
 	switch c.state {
 	case StateClosed:
@@ -136,7 +136,7 @@ func (c *circuit) fail(call permit, now time.Duration) transition {
 		c.probeFailures++
 		return c.enter(StateOpen, now, reasonProbeFailed)
 	}
-	return transition{}
+	return nil
 }
 
 func (c *circuit) ignore(call permit) {
@@ -150,9 +150,9 @@ func (c *circuit) cancel(call permit) {
 }
 
 // force is CB-19 to CB-21.
-func (c *circuit) force(state CircuitState, now time.Duration, reason string) transition {
+func (c *circuit) force(state CircuitState, now time.Duration, reason string) *transition {
 	if state == c.state && state != StateClosed {
-		return transition{}
+		return nil
 	}
 	return c.enter(state, now, reason)
 }
@@ -215,15 +215,15 @@ func (c *circuit) freeHungProbes(now time.Duration) {
 	c.probes = slices.DeleteFunc(c.probes, func(started time.Duration) bool { return c.isHung(started, now) })
 }
 
-func (c *circuit) openFor(reason string, now time.Duration) transition {
+func (c *circuit) openFor(reason string, now time.Duration) *transition {
 	if reason == "" {
-		return transition{}
+		return nil
 	}
 	return c.enter(StateOpen, now, reason)
 }
 
 // enter is the way into every state: a new generation, and counts from 0 (CB-17, CB-18).
-func (c *circuit) enter(state CircuitState, now time.Duration, reason string) transition {
+func (c *circuit) enter(state CircuitState, now time.Duration, reason string) *transition {
 	from := c.state
 	c.state = state
 	c.generation++
@@ -238,7 +238,7 @@ func (c *circuit) enter(state CircuitState, now time.Duration, reason string) tr
 	if state == StateClosed {
 		c.nextMS = milliseconds(c.resetTimeout)
 	}
-	return transition{from, state, c.generation, reason}
+	return &transition{from, state, c.generation, reason}
 }
 
 // open sets the reset timeout of this OPEN and prepares that of the next (CB-10).

@@ -141,7 +141,7 @@ func (b *CircuitBreaker) Stats() CircuitBreakerStats {
 	defer b.unlock()
 	c, now := &b.circuit, b.now()
 	if s := b.steady.Load(); s != nil {
-		s.handOverAll(c)
+		s.handOver(s.open, c)
 	}
 	failures, successes := c.counts(now)
 	return CircuitBreakerStats{
@@ -183,7 +183,7 @@ func (b *CircuitBreaker) unlock() {
 	if s != nil {
 		s.follow(c)
 	}
-	if (s == nil || s.generation != c.generation) && c.changesTotalsOnly()[countCalls] {
+	if (s == nil || s.generation != c.generation) && c.changesTotalsOnly()&ofCalls != 0 {
 		s = c.steady()
 		s.follow(c)
 		b.steady.Store(s)
@@ -222,7 +222,7 @@ func (b *CircuitBreaker) admit() (permit, error) {
 		return b.decide()
 	}
 	var retryAfter time.Duration
-	if s.state == StateOpen {
+	if s.probes {
 		if retryAfter = s.probeAt - b.now(); retryAfter <= 0 {
 			return b.decide()
 		}
@@ -230,7 +230,7 @@ func (b *CircuitBreaker) admit() (permit, error) {
 	if !s.count(countCalls) {
 		return b.decide()
 	}
-	return b.answer(permit{generation: s.generation}, s.admits(), transition{}, s.state, retryAfter)
+	return b.answer(permit{generation: s.generation}, s.admits, nil, s.state, retryAfter)
 }
 
 // decide is admit for a circuit that is not steady, or is just being read or changed.
@@ -250,7 +250,7 @@ func (b *CircuitBreaker) decide() (permit, error) {
 
 // answer reports a decision, and turns it into what the caller gets.
 func (b *CircuitBreaker) answer(
-	call permit, admitted bool, change transition, state CircuitState, retryAfter time.Duration,
+	call permit, admitted bool, change *transition, state CircuitState, retryAfter time.Duration,
 ) (permit, error) {
 	if b.listeners.any() {
 		b.emitChange(change)
@@ -267,13 +267,13 @@ func (b *CircuitBreaker) answer(
 }
 
 // outcome is how a call ended (GN-3); a rejection never comes so far.
-type outcome string
+type outcome int
 
 const (
-	outcomeSuccess   outcome = "success"
-	outcomeFailure   outcome = "failure"
-	outcomeIgnored   outcome = "ignored"
-	outcomeCancelled outcome = "cancelled"
+	outcomeSuccess outcome = iota
+	outcomeFailure
+	outcomeIgnored
+	outcomeCancelled
 )
 
 // judgeError is CB-7 for errors.
@@ -308,7 +308,7 @@ func (b *CircuitBreaker) judge(ended Outcome, failed bool) outcome {
 
 // settle counts how an admitted call ended, and gives back what it held.
 func (b *CircuitBreaker) settle(call permit, ended outcome, err error) {
-	var change transition
+	var change *transition
 	s := b.steady.Load()
 	if ended != outcomeSuccess || s == nil || !s.count(countSuccesses) {
 		change = b.record(call, ended)
@@ -332,7 +332,7 @@ func (b *CircuitBreaker) settle(call permit, ended outcome, err error) {
 }
 
 // record is settle for what may change more than totals.
-func (b *CircuitBreaker) record(call permit, ended outcome) (change transition) {
+func (b *CircuitBreaker) record(call permit, ended outcome) (change *transition) {
 	b.mu.Lock()
 	defer b.unlock()
 	c := &b.circuit
@@ -350,11 +350,11 @@ func (b *CircuitBreaker) record(call permit, ended outcome) (change transition) 
 	case outcomeCancelled:
 		c.cancel(call)
 	}
-	return transition{}
+	return nil
 }
 
-func (b *CircuitBreaker) emitChange(change transition) {
-	if change.reason != "" && b.listeners.any() {
+func (b *CircuitBreaker) emitChange(change *transition) {
+	if change != nil && b.listeners.any() {
 		b.listeners.emit(Event{
 			Type:       EventCircuitStateChanged,
 			Policy:     b.name,

@@ -15,15 +15,25 @@ import "time"
 type steady struct {
 	state      CircuitState
 	generation int64
-	probeAt    time.Duration // while OPEN
+	admits     bool          // CLOSED and DISABLED do
+	probes     bool          // OPEN does, from probeAt on
+	probeAt    time.Duration // since the breaker's construction
 	stripes    stripes
-	open       [2]bool // which counts are; under the breaker's lock
+	open       kinds // which counts are; under the breaker's lock
 }
 
 // The counts of a steady circuit.
 const (
-	countCalls     = 0 // admitted, or rejected
-	countSuccesses = 1
+	countCalls = iota // admitted, or rejected
+	countSuccesses
+)
+
+// kinds is a set of counts.
+type kinds uint8
+
+const (
+	ofCalls     kinds = 1 << countCalls
+	ofSuccesses kinds = 1 << countSuccesses
 )
 
 // steady is what counts for the circuit as it is.
@@ -31,22 +41,24 @@ func (c *circuit) steady() *steady {
 	return &steady{
 		state:      c.state,
 		generation: c.generation,
+		admits:     c.state == StateClosed || c.state == StateDisabled,
+		probes:     c.state == StateOpen,
 		probeAt:    c.openedAt + c.timeout,
 		stripes:    newStripes(),
 	}
 }
 
-// changesTotalsOnly tells of a call, and of a success, whether that is all they do.
-func (c *circuit) changesTotalsOnly() (is [2]bool) {
-	if c.slowCall > 0 || c.state == StateHalfOpen {
-		return is
+// changesTotalsOnly tells of calls, and of successes, whether that is all they do.
+func (c *circuit) changesTotalsOnly() kinds {
+	switch {
+	case c.slowCall > 0 || c.state == StateHalfOpen:
+		return 0
+	case c.state == StateClosed && !c.counter.ignoresSuccess():
+		return ofCalls
+	default:
+		return ofCalls | ofSuccesses
 	}
-	is[countCalls] = true
-	is[countSuccesses] = c.state != StateClosed || c.counter.ignoresSuccess()
-	return is
 }
-
-func (s *steady) admits() bool { return s.state == StateClosed || s.state == StateDisabled }
 
 // count counts a call or a success, and tells whether it could.
 func (s *steady) count(which int) bool { return s.stripes.own().counts[which].add(1) }
@@ -56,44 +68,36 @@ func (s *steady) isCurrent() bool { return s.stripes[0].counts[countCalls].isOpe
 
 // follow makes open and sealed what is to be. Under the breaker's lock, as what follows.
 func (s *steady) follow(c *circuit) {
-	var right [2]bool
+	var right kinds
 	if s.generation == c.generation {
 		right = c.changesTotalsOnly()
 	}
 	if right == s.open {
 		return
 	}
-	for which, isRight := range right {
-		switch {
-		case s.open[which] && !isRight:
-			s.handOver(which, c)
-		case !s.open[which] && isRight:
+	s.handOver(s.open&^right, c)
+	for which := range s.stripes[0].counts {
+		if of := kinds(1) << which; right&^s.open&of != 0 {
 			s.stripes.open(which, 0)
-			s.open[which] = true
+			s.open |= of
 		}
 	}
 }
 
-// handOverAll is for who is to see the totals.
-func (s *steady) handOverAll(c *circuit) {
-	for which, open := range s.open {
-		if open {
-			s.handOver(which, c)
+// handOver seals counts that are open, and adds to the circuit's totals what they counted.
+func (s *steady) handOver(some kinds, c *circuit) {
+	if some&ofCalls != 0 {
+		counted := s.stripes.seal(countCalls)
+		if s.admits {
+			c.running += counted
+		} else {
+			c.rejected += counted
 		}
 	}
-}
-
-// handOver seals a count, and adds to the circuit's totals what it counted.
-func (s *steady) handOver(which int, c *circuit) {
-	counted := s.stripes.seal(which)
-	s.open[which] = false
-	switch {
-	case which == countSuccesses:
+	if some&ofSuccesses != 0 {
+		counted := s.stripes.seal(countSuccesses)
 		c.running -= counted
 		c.successes += counted
-	case s.admits():
-		c.running += counted
-	default:
-		c.rejected += counted
 	}
+	s.open &^= some
 }

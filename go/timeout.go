@@ -250,10 +250,10 @@ func (t *Timeout) emitAbandoned() {
 
 func (t *Timeout) emitLate(err error) {
 	if t.listeners.any() {
-		ended := outcomeSuccess
+		ended := "success"
 		if err != nil {
-			ended = outcomeFailure
+			ended = "failure"
 		}
-		t.listeners.emit(Event{Type: EventLateOutcome, Policy: t.name, Outcome: string(ended), Err: err})
+		t.listeners.emit(Event{Type: EventLateOutcome, Policy: t.name, Outcome: ended, Err: err})
 	}
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shlex
 import sys
 import time
@@ -107,6 +108,17 @@ def list_command(
     """Lists traces with their levels and clauses."""
     for trace in _selected(_read(catalogue), Filter(patterns, clauses, ids, level)):
         click.echo(f"{trace.id}  {trace.level}  {', '.join(trace.clauses)}")
+
+
+@main.command("show")
+@click.argument("trace_id", metavar="ID")
+@catalogue_option
+def show_command(trace_id: str, catalogue: Path) -> None:
+    """Prints a trace, and where it stands."""
+    (trace,) = _selected(_read(catalogue), Filter(ids=(trace_id,)))[:1]
+    lines = trace.file.read_text("utf-8").splitlines()[trace.line - 1 :]
+    text = [lines[0], *itertools.takewhile(lambda line: not line.startswith("- "), lines[1:])]
+    click.echo("\n".join([f"# {trace.place}, level {trace.level}", *text]).rstrip())
 
 
 @main.command("spec")

@@ -101,6 +101,14 @@ def test_specification_can_be_read_without_a_checkout() -> None:
     assert result.output.startswith("# General\n")
 
 
+def test_trace_can_be_read_without_a_checkout() -> None:
+    result = CliRunner().invoke(main, ["show", "retry/delays-are-capped"])
+    (trace,) = yaml.safe_load(result.output)
+    assert trace["id"] == "retry/delays-are-capped"
+    assert result.output.startswith("# ")
+    assert CliRunner().invoke(main, ["show", "retry/no-such-trace"]).exit_code == 2
+
+
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command as pipx would install it: from a wheel, in an environment that knows no checkout."""

@@ -113,6 +113,12 @@ def open_trace(browser: webdriver.Chrome, name: str) -> WebElement:
     return entry
 
 
+def click(browser: webdriver.Chrome, element: WebElement) -> None:
+    """As a person does, who does not click what lies under the header."""
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    element.click()
+
+
 def wait_for(browser: webdriver.Chrome, script: str, *arguments: Any) -> None:
     from selenium.webdriver.support.wait import WebDriverWait
 
@@ -214,7 +220,7 @@ def test_keyboard_alone_finds_and_opens_a_trace(browser: webdriver.Chrome) -> No
 
 def test_tables_say_in_words_what_is_drawn(browser: webdriver.Chrome) -> None:
     entry = open_trace(browser, LONG)
-    entry.find_elements(By.XPATH, ".//summary[contains(., 'as tables')]")[0].click()
+    click(browser, entry.find_elements(By.XPATH, ".//summary[contains(., 'as tables')]")[0])
     wait_for(browser, "return document.getElementById(arguments[0]).querySelectorAll('details.plain[open] table').length === 3", LONG)
     calls, states, events = (table.text for table in entry.find_elements(By.CSS_SELECTOR, "details.plain[open] table"))
     assert "slow step 1, 0 ms 0 ms to 700 ms error none 700 ms operation: boom" in calls
@@ -225,18 +231,18 @@ def test_tables_say_in_words_what_is_drawn(browser: webdriver.Chrome) -> None:
 def test_figure_of_the_matrix_leads_to_its_traces(browser: webdriver.Chrome) -> None:
     figure = browser.find_element(By.CSS_SELECTOR, ".matrix tbody a.count.failed")
     count = int(figure.text.split()[0])
-    figure.click()
+    click(browser, figure)
     wait_for(browser, "return document.getElementById('found').textContent.includes(' of ')")
     shown = browser.find_elements(By.CSS_SELECTOR, "details.trace:not([hidden])")
     assert len(shown) == count
     assert browser.find_element(By.NAME, "outcome").get_attribute("value") == "failed"
-    browser.find_element(By.CSS_SELECTOR, "#filter button[type=reset]").click()
+    click(browser, browser.find_element(By.CSS_SELECTOR, "#filter button[type=reset]"))
     wait_for(browser, "return !document.getElementById('found').textContent.includes(' of ')")
 
 
 def test_pattern_opens_to_its_clauses(browser: webdriver.Chrome) -> None:
     opener = browser.find_element(By.CSS_SELECTOR, ".opener[data-opens=clauses-of-circuit_breaker]")
-    opener.click()
+    click(browser, opener)
     assert opener.get_attribute("aria-expanded") == "true"
     first = browser.find_element(By.CSS_SELECTOR, "#clauses-of-circuit_breaker th")
     assert first.text.startswith("CB-1")

@@ -83,11 +83,12 @@ class Store:
 
     def fresh(self, key: Hashable, now: Callable[[], int]) -> Entry | None:
         """The entry of a hit. The clock is read after the entry was found, so that it cannot be of the future."""
-        entry = self.entries.get(key)
+        entries = self.entries
+        entry = entries.get(key)
         if entry is None or now() - entry[1] >= self._ttl:
             return None
         try:
-            self.entries.move_to_end(key)
+            entries.move_to_end(key)
         except KeyError:
             return entry  # dropped meanwhile: only without the lock
         return entry

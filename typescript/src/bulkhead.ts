@@ -26,7 +26,7 @@ export interface BulkheadStats {
 class Waiting implements Link<Waiting> {
   before: Waiting | undefined;
   after: Waiting | undefined;
-  timer: TimerHandle | undefined;
+  timer: TimerHandle;
   unsubscribe: (() => void) | undefined;
 
   constructor(readonly grant: () => void) {}
@@ -151,7 +151,7 @@ export class Bulkhead extends Policy {
   /** Takes a call out of the queue; returns whether it was still there. */
   #leave(waiting: Waiting): boolean {
     if (!this.#queue.remove(waiting)) return false;
-    if (waiting.timer !== undefined) this.clock.clearTimeout(waiting.timer);
+    if (this.#maxWait !== undefined) this.clock.clearTimeout(waiting.timer);
     waiting.unsubscribe?.();
     return true;
   }

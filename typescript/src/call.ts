@@ -172,7 +172,7 @@ export class AbortableCall extends Call {
 /** Starts an operation, which may answer with a plain value, or throw before it returns a promise (GN-8). */
 export function start<T>(operation: Operation<T>, call: Call): Promise<T> {
   try {
-    return Promise.resolve(operation(call)) as Promise<T>;
+    return Promise.resolve(operation(call));
   } catch (error) {
     return Promise.reject(error);
   }

@@ -15,10 +15,11 @@ export interface Due<D> extends Link<D> {
  */
 export class Deadlines<D extends Due<D>> {
   readonly #waiting = new Chain<D>();
-  #timer: TimerHandle | undefined;
+  #timer: TimerHandle;
+  #armed = false;
   #armedFor = 0;
   readonly #fire = (): void => {
-    this.#timer = undefined;
+    this.#armed = false;
     // A timer that was armed for a time says that it has come, whatever it did to the clock in between.
     this.#expire(Math.max(this.#armedFor, microsecondsNow(this.clock)));
   };
@@ -27,18 +28,19 @@ export class Deadlines<D extends Due<D>> {
 
   add(due: D, now: number): void {
     this.#waiting.append(due);
-    if (this.#timer === undefined) this.#arm(due, now);
+    if (!this.#armed) this.#arm(due, now);
   }
 
   /** For one that has ended; does nothing for one that has expired. */
   remove(due: D): void {
     this.#waiting.remove(due);
-    if (this.#waiting.first !== undefined || this.#timer === undefined) return;
+    if (this.#waiting.first !== undefined || !this.#armed) return;
+    this.#armed = false;
     this.clock.clearTimeout(this.#timer);
-    this.#timer = undefined;
   }
 
   #arm(due: D, now: number): void {
+    this.#armed = true;
     this.#armedFor = due.deadline;
     this.#timer = this.clock.setTimeout(this.#fire, (due.deadline - now) / 1000);
   }
@@ -49,6 +51,6 @@ export class Deadlines<D extends Due<D>> {
       due.expire();
     }
     const { first } = this.#waiting;
-    if (first !== undefined && this.#timer === undefined) this.#arm(first, now);
+    if (first !== undefined && !this.#armed) this.#arm(first, now);
   }
 }

@@ -143,6 +143,32 @@ describe('the options of a policy (GN-16, GN-17)', () => {
   });
 });
 
+describe('the stack of an error', () => {
+  const refusal = async (): Promise<Error> => {
+    const breaker = new CircuitBreaker();
+    breaker.forceOpen();
+    return await breaker.execute(() => 'x').catch((error: unknown) => error as Error) as Error;
+  };
+
+  it('has no frames for a refusal, and is whole for everything else', async () => {
+    const limit = Error.stackTraceLimit;
+    expect((await refusal()).stack).toMatch(/Error: Circuit breaker is open: circuit_breaker, forced open$/);
+    expect(Error.stackTraceLimit).toBe(limit);
+    expect(new CancelledError('p', 'r').stack).toMatch(/\n +at /);
+    expect(new Error('x').stack).toMatch(/\n +at /);
+  });
+
+  it('is left alone where it cannot be changed', async () => {
+    const before = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit') ?? {};
+    Object.defineProperty(Error, 'stackTraceLimit', { value: 5, writable: false });
+    try {
+      expect((await refusal()).stack).toMatch(/\n +at /);
+    } finally {
+      Object.defineProperty(Error, 'stackTraceLimit', before);
+    }
+  });
+});
+
 describe('types', () => {
   it('follow the operation, and tell errors apart', async () => {
     const policy = compose(new Retry(), new Timeout());

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { Bulkhead, Cache, Retry, Timeout, TimeoutError, compose, type TimeoutMode } from '../src/index.js';
 import { VirtualClock } from '../src/testing.js';
@@ -102,5 +102,73 @@ describe('listeners on the signal of a caller', () => {
     }
     expect(getEventListeners(signal, 'abort')).toEqual([]);
     expect(clock.armedTimers).toBe(0);
+  });
+});
+
+describe('the calls under one timeout', () => {
+  it('share one timer, and each ends at its own deadline', async () => {
+    const clock = new VirtualClock();
+    const timeout = new Timeout({ timeoutMs: 100, clock });
+    const ended = new Map<string, number>();
+    const work = new Controlled();
+    for (const name of ['a', 'b', 'c']) {
+      timeout.execute(work.operation).catch(() => ended.set(name, clock.now()));
+      await clock.advance(30);
+    }
+    expect(clock.armedTimers).toBe(1);
+    work.resolve('x'); // the one that the timer was armed for
+    await clock.advance(200);
+    expect([...ended]).toEqual([['b', 130], ['c', 160]]);
+    expect(clock.armedTimers).toBe(0);
+  });
+
+  it('begin anew from the listeners of those that end', async () => {
+    const clock = new VirtualClock();
+    const timeout = new Timeout({ timeoutMs: 100, clock });
+    const calls: ReturnType<typeof watch>[] = [];
+    timeout.addListener(({ type }) => {
+      if (type === 'timed_out' && calls.length < 3) calls.push(watch(timeout.execute(untilAborted)));
+    });
+    calls.push(watch(timeout.execute(untilAborted)));
+    await clock.advance(250);
+    expect(calls.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'pending']);
+    await clock.advance(50);
+    expect(calls.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    expect(clock.armedTimers).toBe(0);
+  });
+});
+
+describe('the clock of the system', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it.each([undefined, ['setTimeout', 'clearTimeout'] as const])('may be replaced by fake timers: %j', async (toFake) => {
+    const timeout = new Timeout({ timeoutMs: 30_000 });
+    await timeout.execute(() => 'x'); // before they stand in
+    vi.useFakeTimers(toFake && { toFake: [...toFake] });
+    const call = watch(timeout.execute(untilAborted));
+    vi.advanceTimersByTime(29_999);
+    await Promise.resolve();
+    expect(call.status).toBe('pending');
+    vi.advanceTimersByTime(2);
+    vi.useRealTimers();
+    await new VirtualClock().settle();
+    expect(call.error).toBeInstanceOf(TimeoutError);
+  });
+
+  it('arms what is still waited for when the turn ends, and clears it', async () => {
+    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const before = timers();
+    const work = new Controlled();
+    const timeout = new Timeout({ timeoutMs: 30_000 });
+    await timeout.execute(() => 'x');
+    const call = timeout.execute(work.operation);
+    expect(timers()).toBe(before);
+    await new VirtualClock().settle();
+    expect(timers()).toBe(before + 1);
+    work.resolve('y');
+    await expect(call).resolves.toBe('y');
+    expect(timers()).toBe(before);
   });
 });

@@ -12,40 +12,34 @@ var (
 	scaling      = &target{1, "<= 1: throughput does not fall"}
 )
 
-// kind is one sort of case: what 1.0 is, and what is asked.
-type kind struct {
-	title  string
-	target *target
-}
-
 // titles are the cases that the benchmarks name, in the order of the report.
 var titles = []struct {
-	id string
-	kind
+	id, title string
+	target    *target
 }{
-	{"breaker", kind{"breaker, closed", againstPeers}},
-	{"bulkhead", kind{"bulkhead, free slot", againstPeers}},
-	{"retry", kind{"retry, first attempt succeeds", againstPeers}},
-	{"timeout", kind{"timeout", againstPeers}},
-	{"stack-of-three", kind{"breaker + bulkhead + retry", againstPeers}},
-	{"stack-of-four", kind{"breaker + bulkhead + timeout + retry", againstPeers}},
-	{"cache-hit", kind{"cache hit, facade", againstPeers}},
-	{"cache-miss", kind{"cache miss in front of those four", againstPeers}},
-	{"cache-stale-hit", kind{"stale hit while its refresh runs (1.0: a bare call)", noTarget}},
-	{"cache-stale-hit-and-refresh", kind{"stale hit, and its refresh (1.0: a bare call)", noTarget}},
-	{"breaker-rejection", kind{"rejection by an open breaker", againstPeers}},
-	{"bulkhead-rejection", kind{"rejection by a full bulkhead", againstPeers}},
-	{"retry-three-failures", kind{"retry, three failures then success, no delay", againstPeers}},
-	{"window-count-10", kind{"window of the last 10 calls, 1 of 10 fails", againstPeers}},
-	{"window-count-1000", kind{"window of the last 1,000 calls", againstPeers}},
-	{"window-count-100000", kind{"window of the last 100,000 calls", againstPeers}},
-	{"window-time-10-buckets", kind{"window of a minute, 10 buckets", againstPeers}},
-	{"window-time-1000-buckets", kind{"window of a minute, 1,000 buckets", againstPeers}},
-	{"contended-breaker", kind{"breaker, contended", againstPeers}},
-	{"contended-bulkhead", kind{"bulkhead, contended", againstPeers}},
-	{"contended-stack-of-three", kind{"breaker + bulkhead + retry, contended", againstPeers}},
-	{"contended-stack-of-four", kind{"breaker + bulkhead + timeout + retry, contended", againstPeers}},
-	{"contended-cache-hit", kind{"cache hit, contended", againstPeers}},
+	{"breaker", "breaker, closed", againstPeers},
+	{"bulkhead", "bulkhead, free slot", againstPeers},
+	{"retry", "retry, first attempt succeeds", againstPeers},
+	{"timeout", "timeout", againstPeers},
+	{"stack-of-three", "breaker + bulkhead + retry", againstPeers},
+	{"stack-of-four", "breaker + bulkhead + timeout + retry", againstPeers},
+	{"cache-hit", "cache hit, facade", againstPeers},
+	{"cache-miss", "cache miss in front of those four", againstPeers},
+	{"cache-stale-hit", "stale hit while its refresh runs (1.0: a bare call)", noTarget},
+	{"cache-stale-hit-and-refresh", "stale hit, and its refresh (1.0: a bare call)", noTarget},
+	{"breaker-rejection", "rejection by an open breaker", againstPeers},
+	{"bulkhead-rejection", "rejection by a full bulkhead", againstPeers},
+	{"retry-three-failures", "retry, three failures then success, no delay", againstPeers},
+	{"window-count-10", "window of the last 10 calls, 1 of 10 fails", againstPeers},
+	{"window-count-1000", "window of the last 1,000 calls", againstPeers},
+	{"window-count-100000", "window of the last 100,000 calls", againstPeers},
+	{"window-time-10-buckets", "window of a minute, 10 buckets", againstPeers},
+	{"window-time-1000-buckets", "window of a minute, 1,000 buckets", againstPeers},
+	{"contended-breaker", "breaker", againstPeers},
+	{"contended-bulkhead", "bulkhead", againstPeers},
+	{"contended-stack-of-three", "breaker + bulkhead + retry", againstPeers},
+	{"contended-stack-of-four", "breaker + bulkhead + timeout + retry", againstPeers},
+	{"contended-cache-hit", "cache hit", againstPeers},
 }
 
 var memoryTitles = []struct{ id, title string }{

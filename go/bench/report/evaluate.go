@@ -149,7 +149,8 @@ type caseResults struct {
 	Title        string   `json:"title"`
 	Unit         string   `json:"unit"`
 	Target       *float64 `json:"target"`
-	TargetSource string   `json:"target_source,omitempty"`
+	TargetSource string   `json:"target_source"`
+	BareNS       float64  `json:"bare_ns,omitempty"` // median processor time of a bare call
 	Results      []any    `json:"results"`
 }
 
@@ -195,7 +196,7 @@ func evaluate(path string) (*document, error) {
 			continue
 		}
 		for _, goroutines := range []string{"1", "2", "8"} {
-			title := fmt.Sprintf("%s, %s goroutines", each.title, goroutines)
+			title := fmt.Sprintf("%s: goroutines: %s", each.title, goroutines)
 			d.Cases = append(d.Cases, all.ratios(each.id+"-"+goroutines, title, each.target))
 		}
 		d.Cases = append(d.Cases, all.growth(each.id, each.title))
@@ -204,7 +205,7 @@ func evaluate(path string) (*document, error) {
 		results := caseResults{ID: each.id, Title: each.title, Unit: "bytes"}
 		for _, name := range all.names[each.id] {
 			value := all.memory[each.id][name]
-			results.Results = append(results.Results, memoryResult{name, all.versions.of(name), isOurs(name), math.Round(value)})
+			results.Results = append(results.Results, memoryResult{displayed(name), all.versions.of(name), isOurs(name), math.Round(value)})
 		}
 		d.Memory = append(d.Memory, results)
 	}
@@ -224,7 +225,7 @@ func (m *measured) ratios(id, title string, asked *target) caseResults {
 // growth compares 8 goroutines with one: the processor time of a call, over the cores that 8 goroutines have.
 func (m *measured) growth(id, title string) caseResults {
 	cores := float64(min(8, runtime.NumCPU()))
-	title = fmt.Sprintf("%s: time of a call with 8 goroutines on %v cores (1.0: with one)", title, cores)
+	title = fmt.Sprintf("%s: time of a call, 8 goroutines on %v cores (1.0: one goroutine)", title, cores)
 	results := m.compare(id+"-8", title, scaling, func(name string) quantity {
 		return func(round int) (float64, bool) {
 			one, ok := m.calls[id+"-1"][round][name]
@@ -242,21 +243,26 @@ func (m *measured) compare(id, title string, asked *target, ratioOf func(name st
 	}
 	for _, name := range m.names[id] {
 		of := func(part func(measurement) float64) float64 {
-			return median(m.sorted(func(round int) (float64, bool) {
+			return rounded(median(m.sorted(func(round int) (float64, bool) {
 				one, ok := m.calls[id][round][name]
 				return part(one), ok
-			}))
+			})))
+		}
+		processor := of(func(one measurement) float64 { return one.processor })
+		if name == bareCall {
+			results.BareNS = processor
+			continue
 		}
 		ratios := m.sorted(ratioOf(name))
 		results.Results = append(results.Results, callResult{
-			Name:      name,
+			Name:      displayed(name),
 			Version:   m.versions.of(name),
 			Ours:      isOurs(name),
 			Median:    rounded(median(ratios)),
 			Min:       rounded(ratios[0]),
 			Max:       rounded(ratios[len(ratios)-1]),
-			NS:        rounded(of(func(one measurement) float64 { return one.processor })),
-			ElapsedNS: rounded(of(func(one measurement) float64 { return one.passed })),
+			NS:        processor,
+			ElapsedNS: of(func(one measurement) float64 { return one.passed }),
 			Allocs:    of(func(one measurement) float64 { return one.allocations }),
 		})
 	}
@@ -298,6 +304,20 @@ func (v versions) of(name string) string {
 		return v[module]
 	}
 	return strings.TrimPrefix(runtime.Version(), "go")
+}
+
+// displayed is the name of an implementation as people read it; those of benchmarks have no spaces.
+func displayed(name string) string {
+	switch name {
+	case ours + "_facade":
+		return ours + " (facade)"
+	case "by_hand":
+		return "by hand"
+	case "cenkalti_backoff":
+		return "cenkalti/backoff"
+	default:
+		return name
+	}
 }
 
 func isOurs(name string) bool { return strings.HasPrefix(name, ours) }

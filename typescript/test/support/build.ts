@@ -1,4 +1,4 @@
-/** Builds the package as it is published, and the example, for the tests that run them in processes of their own. */
+/** Builds the package as it is published, the example, and what counts the work, for tests that run them in processes of their own. */
 
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -23,5 +23,8 @@ export default async function setup(): Promise<void> {
   if (library === undefined) throw new Error('tsup.config.ts begins with the package');
   const common = { ...library, config: false, silent: true, dts: false, clean: false } as const;
   await build({ ...common, outDir: join(target, 'dist') });
-  await build({ ...common, entry: [join(root, 'examples/outage.ts')], format: ['esm'], skipNodeModulesBundle: true, outDir: consumer });
+  const programs = [join(root, 'examples/outage.ts'), join(root, 'test/support/work.ts')];
+  for (const program of programs) {
+    await build({ ...common, entry: [program], format: ['esm'], splitting: false, skipNodeModulesBundle: true, outDir: consumer });
+  }
 }

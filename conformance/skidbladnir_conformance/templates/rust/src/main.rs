@@ -5,7 +5,6 @@ mod replay;
 use std::{
     error::Error,
     io::{self, Write},
-    pin::Pin,
     process, thread,
 };
 
@@ -14,9 +13,10 @@ use proto::{
     test_driver_server::{TestDriver, TestDriverServer},
 };
 use tokio::net::TcpListener;
-use tokio_stream::{Stream, StreamExt};
+use tokio_stream::StreamExt;
 use tonic::{
     Request, Response, Status, Streaming,
+    codegen::BoxStream,
     transport::{Server, server::TcpIncoming},
 };
 
@@ -44,9 +44,7 @@ impl TestDriver for Driver {
         }))
     }
 
-    type ReplayStream = Pin<Box<dyn Stream<Item = Result<ReplayResponse, Status>> + Send>>;
-
-    async fn replay(&self, requests: Request<Streaming<ReplayRequest>>) -> Result<Response<Self::ReplayStream>, Status> {
+    async fn replay(&self, requests: Request<Streaming<ReplayRequest>>) -> Result<Response<BoxStream<ReplayResponse>>, Status> {
         let answers = requests.into_inner().map(|request| Ok(replay::replay(request?.trace.unwrap_or_default())));
         Ok(Response::new(Box::pin(answers)))
     }
