@@ -66,6 +66,16 @@ func TestTextOfAnErrorHasItsCodesAndStatus(t *testing.T) {
 		{"/(?m)^503 Service/", statusError{503}, true},
 		{"599 ", statusError{599}, true},
 		{"0 ", statusError{}, false},
+		{"/(?m)^ECONNRESET$/", &url.Error{Op: "Get", URL: "http://zephyr", Err: io.EOF}, true},
+		{"/(?m)^socket hang up$/", &url.Error{Op: "Get", URL: "http://zephyr", Err: io.EOF}, true},
+		{"ECONNRESET", &url.Error{Op: "Get", URL: "http://zephyr", Err: errBoom}, false},
+		{"/(?m)^ETIMEDOUT$/", os.ErrDeadlineExceeded, true},
+		{"/(?m)^ENETUNREACH$/", syscall.Errno(10051), true}, // those of Windows Sockets
+		{"/(?m)^ECONNABORTED$/", syscall.Errno(10053), true},
+		{"/(?m)^ECONNRESET$/", syscall.Errno(10054), true},
+		{"/(?m)^ETIMEDOUT$/", syscall.Errno(10060), true},
+		{"/(?m)^ECONNREFUSED$/", syscall.Errno(10061), true},
+		{"/(?m)^EHOSTUNREACH$/", syscall.Errno(10065), true},
 		{"statusError", wrapped(statusError{503}), true},
 	} {
 		t.Run(fmt.Sprintf("%s in %v", test.pattern, test.err), func(t *testing.T) {

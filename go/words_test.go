@@ -2,6 +2,8 @@ package skidbladnir_test
 
 import (
 	"context"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,8 +81,10 @@ func TestMisspeltProvidersAreToldInOrder(t *testing.T) {
 	for _, name := range []string{"n", "m", "l", "k", "j", "i", "h", "g", "f", "e", "d", "c", "b"} {
 		checks[name] = check
 	}
-	_, err := sk.NewServiceHealthMonitor(sk.HealthOptions{Providers: []string{"a"}, Checks: checks})
-	wantConfigurationError(t, err, sk.CodeUnknownKey, "health.checks.b")
+	for range 10 {
+		_, err := sk.NewServiceHealthMonitor(sk.HealthOptions{Providers: []string{"a"}, Checks: checks})
+		wantConfigurationError(t, err, sk.CodeUnknownKey, "health.checks.b")
+	}
 }
 
 func TestErrorsToCompareWithSayWhatTheyAre(t *testing.T) {
@@ -212,4 +216,68 @@ func TestPanicsAreLoggedWithTheirPlace(t *testing.T) {
 			synctest.Wait()
 		})
 	})
+}
+
+// RT-3: without a source of numbers of its own a retry draws from the standard library's.
+func TestJitterNeedsNoSourceOfNumbers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		retry := made(sk.NewRetry(sk.RetryOptions{MaxRetries: sk.Set(1), InitialDelay: sk.Set(time.Second), Jitter: sk.JitterFull}))
+		_, err := sk.Execute(t.Context(), retry, boom)
+		wantError(t, err, errBoom)
+		if took := time.Since(began); took < 0 || took >= time.Second {
+			t.Errorf("the delay was %v", took)
+		}
+	})
+}
+
+// EV-4: what AddListener of a facade returns removes the listener from every pattern.
+func TestListenerOfAFacadeIsRemovedEverywhere(t *testing.T) {
+	var seen recorder
+	facade := made(sk.NewResilienceFacade[string](sk.FacadeOptions{Retry: sk.RetryOptions{MaxRetries: sk.Set(0)}}))
+	remove := facade.AddListener(seen.listen)
+	call := func() {
+		_, err := facade.ExecuteWithFallback(t.Context(), "k", boom, func(context.Context, error) (string, error) { return "plan b", nil })
+		wantEqual(t, "the error", err, nil)
+	}
+	call()
+	wantEqual(t, "fallbacks told", seen.count(sk.EventFallbackUsed), 1)
+	wantEqual(t, "failures told", seen.count(sk.EventCallFailed), 1)
+	remove()
+	call()
+	wantEqual(t, "fallbacks told", seen.count(sk.EventFallbackUsed), 1)
+	wantEqual(t, "failures told", seen.count(sk.EventCallFailed), 1)
+}
+
+// Listeners and abandoned operations that are well say nothing to the log.
+func TestNothingIsLoggedWhereNothingPanics(t *testing.T) {
+	var log strings.Builder
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(before)
+	var seen recorder
+	_, err := sk.Execute(t.Context(), made(sk.NewCircuitBreaker(sk.CircuitBreakerOptions{Listeners: []sk.Listener{seen.listen}})), ok)
+	wantEqual(t, "the error", err, nil)
+	synctest.Test(t, func(t *testing.T) {
+		timeout := made(sk.NewTimeout(sk.TimeoutOptions{Timeout: sk.Set(time.Second), Mode: sk.ModeAbandon}))
+		_, err := sk.Execute(t.Context(), timeout, stubborn(2*time.Second, "late", nil))
+		wantError(t, err, sk.ErrTimeout)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+	})
+	wantEqual(t, "the log", log.String(), "")
+}
+
+// HM-5: a facade is a circuit.
+func TestFacadesCircuitCountsForItsProvider(t *testing.T) {
+	facade := made(sk.NewResilienceFacade[string](sk.FacadeOptions{}))
+	m := monitorOf(sk.HealthOptions{Circuits: map[string]sk.Circuit{"zephyr": facade}},
+		func(context.Context) (bool, error) { return true, nil })
+	facade.CircuitBreaker().ForceOpen()
+	wantEqual(t, "the round's error", m.CheckAll(t.Context()), nil)
+	health, _ := m.Health("zephyr")
+	wantEqual(t, "the status", health.Status, sk.HealthDegraded)
+	wantEqual(t, "the circuit", health.CircuitState, sk.StateForcedOpen)
+	without := made(sk.NewResilienceFacade[string](sk.FacadeOptions{Off: []string{sk.PatternCircuitBreaker}}))
+	wantEqual(t, "the state of no circuit", without.State(), sk.StateClosed)
 }

@@ -189,6 +189,10 @@ func (r *run) step(step *testdriverpb.Step) error {
 	case *testdriverpb.Step_AdvanceMs:
 		time.Sleep(ms(action.AdvanceMs))
 	case *testdriverpb.Step_Invalidate:
+		if r.facade != nil {
+			r.facade.InvalidateCache(action.Invalidate)
+			return nil
+		}
 		for _, policy := range r.policies {
 			if cache, ok := policy.(*skidbladnir.Cache[result]); ok {
 				cache.Invalidate(action.Invalidate)
@@ -197,6 +201,10 @@ func (r *run) step(step *testdriverpb.Step) error {
 	case *testdriverpb.Step_Clear:
 		return on(r, action.Clear, (*skidbladnir.Cache[result]).Clear)
 	case *testdriverpb.Step_Close:
+		if r.facade != nil {
+			r.facade.Close()
+			return nil
+		}
 		return on(r, action.Close, (*skidbladnir.Cache[result]).Close)
 	case *testdriverpb.Step_ForceOpen:
 		return on(r, action.ForceOpen, (*skidbladnir.CircuitBreaker).ForceOpen)

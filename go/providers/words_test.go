@@ -30,6 +30,10 @@ func TestFaultsSayWhatStandsThereAndWhatIsAllowed(t *testing.T) {
 			line 5: the file: "a collection as a key" is not allowed: keys that are strings (type)
 			line 7: *b: "*b" is not allowed: no anchors and aliases: use extend (alias)
 			line 8: d: "*nobody" is not allowed: no anchors and aliases: use extend (alias)`},
+		{"aliases", "a: &b 1\nb: *b\n*b : 2\n", `
+			line 1: a: "&b" is not allowed: no anchors and aliases: use extend (alias)
+			line 2: b: "*b" is not allowed: no anchors and aliases: use extend (alias)
+			line 3: *b: "*b" is not allowed: no anchors and aliases: use extend (alias)`},
 		{"the schema's", `version: 1
 providers:
   a: {extend: b, retry: {max_retries: -1, backoff_factor: 1001, jitter: all, retryable_errors: [5, {}, '/(/']}}
@@ -101,5 +105,38 @@ func TestUnknownProviderSaysWhichThereAre(t *testing.T) {
 	}
 	if want := "unknown provider"; providers.ErrUnknownProvider.Error() != want {
 		t.Errorf("the error to compare with is %v, want %s", providers.ErrUnknownProvider, want)
+	}
+}
+
+func TestMappingOfAProviderHasWholeNumbers(t *testing.T) {
+	file, err := providers.Parse([]byte("providers: {a: {timeout: {timeout_ms: 5}}}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := file.Provider("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if value := config.ToMapping()["timeout"].(map[string]any)["timeout_ms"]; value != int64(5) {
+		t.Errorf("the value is %#v", value)
+	}
+}
+
+func TestOptionThatAFacadeDoesNotShowIsPassedOn(t *testing.T) {
+	for _, test := range []struct {
+		file string
+		want bool
+	}{{"retry: {retry_rejections: true}", true}, {"retry: {retry_rejections: false}", false}, {"retry: {}", false}} {
+		file, err := providers.Parse([]byte("providers: {a: {" + test.file + "}}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, err := file.Provider("a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if options := config.Options(); options.Retry.RetryRejections != test.want {
+			t.Errorf("%s: %v, want %v", test.file, options.Retry.RetryRejections, test.want)
+		}
 	}
 }

@@ -101,12 +101,15 @@ class _Run:
                 self._face.advance(step.advance_ms)
                 return  # has settled
             case "invalidate":
-                for cache in self._of(sk.Cache):
-                    cache.invalidate(step.invalidate)
+                if self._facade is not None:
+                    self._facade.invalidate_cache(step.invalidate)
+                else:
+                    for cache in self._of(sk.Cache):
+                        cache.invalidate(step.invalidate)
             case "clear":
                 self._the(sk.Cache, step.clear).clear()
             case "close":
-                self._the(sk.Cache, step.close).close()
+                (self._facade or self._the(sk.Cache, step.close)).close()
             case "force_open":
                 self._the(sk.CircuitBreaker, step.force_open).force_open()
             case "disable":

@@ -144,13 +144,14 @@ class Run {
         await this.stage.clock.advance(Number(action.value));
         break;
       case 'invalidate':
-        for (const one of this.#policies) if (one instanceof Cache) one.invalidate(action.value);
+        if (this.#facade) this.#facade.invalidateCache(action.value);
+        else for (const one of this.#policies) if (one instanceof Cache) one.invalidate(action.value);
         break;
       case 'clear':
         this.#the(Cache, action.value).clear();
         break;
       case 'close':
-        this.#the(Cache, action.value).close();
+        (this.#facade ?? this.#the(Cache, action.value)).close();
         break;
       case 'forceOpen':
         this.#the(CircuitBreaker, action.value).forceOpen();

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
-import random
 import signal
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -44,8 +43,12 @@ class Selection:
         chosen = [mutant for mutant in mutants if not self.only or _matches(mutant.file, self.only)]
         if self.sample is None or self.sample >= len(chosen):
             return chosen
-        drawn = set(random.Random(self.seed).sample(range(len(chosen)), self.sample))
-        return [mutant for index, mutant in enumerate(chosen) if index in drawn]
+        # Drawn by what they are: a change elsewhere leaves most of the sample as it is.
+        drawn = set(sorted(chosen, key=self._lot)[: self.sample])
+        return [mutant for mutant in chosen if mutant in drawn]
+
+    def _lot(self, mutant: Mutant) -> str:
+        return content_hash(f"{self.seed}\0{mutant.file}\0{mutant.text}\0{mutant.mutation}".encode())
 
 
 @dataclass
