@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -230,8 +229,8 @@ class Driver:
         finally:
             sender.cancel()
             call.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sender
+            # Not by suppressing its cancellation: that of whoever waits here would be lost with it.
+            await asyncio.gather(sender, return_exceptions=True)
 
     async def _read(self, call: Any, seconds: float) -> bytes:
         try:

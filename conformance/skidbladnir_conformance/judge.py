@@ -73,6 +73,17 @@ def judge(trace: Trace, answers: Mapping[str, Answer | None]) -> Result:
     return Result(trace, verdicts)
 
 
+def with_unheard(result: Result, unheard: Result | None) -> Result:
+    """A trace must also be what is expected, and alike, when nobody listens."""
+    others = {} if unheard is None else unheard.verdicts
+    for column, other in others.items():
+        verdict = result.verdicts[column]
+        if verdict.outcome == "passed" and other.outcome == "failed":
+            verdict.outcome, verdict.step = "failed", other.step
+            verdict.reasons = [f"when nobody listens: {reason}" for reason in other.reasons]
+    return result
+
+
 def _compare(trace: Trace, seen: Mapping[str, tuple[bytes, ...]], verdicts: dict[str, Verdict]) -> None:
     """Fails the columns that saw something else than most, though their expectations hold."""
     groups: dict[tuple[bytes, ...], list[str]] = defaultdict(list)

@@ -12,11 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from skidbladnir_conformance.console import print_run, say
 from skidbladnir_conformance.driver import Column, replay_all
-from skidbladnir_conformance.judge import judge
+from skidbladnir_conformance.judge import judge, with_unheard
 from skidbladnir_conformance.known import KnownFailure, apply_known_failures, stale_entries
 from skidbladnir_conformance.process import BUILT_IN, DriverSpec
 from skidbladnir_conformance.report import Run
-from skidbladnir_conformance.trace import Trace
+from skidbladnir_conformance.trace import UNHEARD, Trace
 
 # Where the output is no terminal: wide enough for five columns.
 PLAIN_WIDTH = 180
@@ -40,12 +40,14 @@ def run(
     Raises:
         asyncio.CancelledError: on SIGTERM, when all drivers have been ended.
     """
-    columns, seconds = asyncio.run(_replay(console, specs, traces, languages, timeout))
+    replayed = [*traces, *(trace.unheard() for trace in traces if trace.actions)]
+    columns, seconds = asyncio.run(_replay(console, specs, replayed, languages, timeout))
     working = [column for column in columns if not column.problem]
-    results = [
-        judge(trace, {column.language: column.answers.get(trace.id, "not answered") for column in working})
-        for trace in traces
-    ]
+    judged = {
+        trace.id: judge(trace, {column.language: column.answers.get(trace.id, "not answered") for column in working})
+        for trace in replayed
+    }
+    results = [with_unheard(judged[trace.id], judged.get(f"{trace.id}{UNHEARD}")) for trace in traces]
     apply_known_failures(results, known)
     problems = stale_entries(known, catalogue, {*BUILT_IN, *(column.language for column in columns)})
     return Run(columns, results, problems, seconds)

@@ -55,16 +55,18 @@ class ReplayBatchesResponse(_message.Message):
     def __init__(self, responses: _Optional[_Iterable[_Union[ReplayResponse, _Mapping]]] = ...) -> None: ...
 
 class Trace(_message.Message):
-    __slots__ = ("id", "subject", "steps", "random")
+    __slots__ = ("id", "subject", "steps", "random", "unheard")
     ID_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     RANDOM_FIELD_NUMBER: _ClassVar[int]
+    UNHEARD_FIELD_NUMBER: _ClassVar[int]
     id: str
     subject: Subject
     steps: _containers.RepeatedCompositeFieldContainer[Step]
     random: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, id: _Optional[str] = ..., subject: _Optional[_Union[Subject, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., random: _Optional[_Iterable[float]] = ...) -> None: ...
+    unheard: bool
+    def __init__(self, id: _Optional[str] = ..., subject: _Optional[_Union[Subject, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., random: _Optional[_Iterable[float]] = ..., unheard: _Optional[bool] = ...) -> None: ...
 
 class Subject(_message.Message):
     __slots__ = ("composition", "facade", "health", "provider_file")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ LEVELS = (
     "the facade, the health monitor, provider files",
 )
 """What a port can do at each level, in the order in which a new one is best written."""
+UNHEARD = " (unheard)"
 TARGETED = ("clear", "close", "force_open", "disable", "reset", "check_health", "start", "stop")
 
 
@@ -59,6 +60,17 @@ class Trace:
     expect: dict[str, Any] | None
     raw: dict[str, Any]
 
+    def unheard(self) -> Trace:
+        """The same when nobody listens, where a package may take other paths; without the events that it expects."""
+        message = pb.Trace()
+        message.CopyFrom(self.message)
+        message.id, message.unheard = f"{self.id}{UNHEARD}", True
+        expects = tuple(
+            None if expect is None else {name: value for name, value in expect.items() if name != "events"} or None
+            for expect in self.expects
+        )
+        return replace(self, id=message.id, message=message, expects=expects)
+
     @property
     def pattern(self) -> str:
         """The folder of the catalogue it stands in."""
@@ -67,7 +79,7 @@ class Trace:
     @cached_property
     def hash(self) -> str:
         """Changes with what it does and expects."""
-        content = json.dumps([self.raw["subject"], self.raw.get("random"), self.raw.get("steps"), self.expect, self.free_order])
+        content = json.dumps([self.raw["subject"], self.raw.get("random"), self.raw.get("steps"), self.expect, self.free_order, self.message.unheard])
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     @property

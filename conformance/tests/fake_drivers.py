@@ -67,7 +67,7 @@ class Fake:
         self.language = language
         self.state = Path(state) if state else None
         traces, _ = lint(CATALOGUE, read_spec(SPEC))
-        self.expects = {trace.id: trace.expects for trace in traces}
+        self.expects = {each.id: each.expects for trace in traces for each in (trace, trace.unheard())}
 
     def describe(self, request: object, context: object) -> pb.DescribeResponse:
         return pb.DescribeResponse(

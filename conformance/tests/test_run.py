@@ -13,6 +13,7 @@ import pytest
 
 from conformance_support import CATALOGUE, Conformance, fake
 from skidbladnir_conformance import process
+from skidbladnir_conformance.trace import UNHEARD
 
 FIRST = "circuit_breaker/failure-is-counted"
 SECOND = "circuit_breaker/slow-call-is-pending"
@@ -135,6 +136,12 @@ def test_column_that_saw_something_else_fails_though_its_expectations_hold(confo
     assert "three: saw something else than one, two" in result.output
     row = next(line for line in result.output.splitlines() if "circuit_breaker.calls" in line)
     assert "≠ 17" in row
+
+
+def test_trace_must_also_hold_when_nobody_listens(conformance: Conformance) -> None:
+    result = conformance("run", execs=[fake("lies", f"{FIRST}{UNHEARD}")])
+    assert f"FAILED {FIRST} in fake" in result.output
+    assert "fake: when nobody listens: policies.circuit_breaker.failure_count: expected 1, saw 2" in result.output
 
 
 def test_where_as_many_disagree_python_is_right(conformance: Conformance) -> None:

@@ -27,6 +27,7 @@ type run struct {
 	monitor  *skidbladnir.ServiceHealthMonitor
 	watching bool          // the monitor has been started
 	over     chan struct{} // closed when the trace is over
+	unheard  bool          // nobody listens
 
 	mu         sync.Mutex
 	records    []*record
@@ -47,6 +48,7 @@ func replay(trace *testdriverpb.Trace) *testdriverpb.ReplayResponse {
 		over:       make(chan struct{}),
 		made:       map[error]bool{},
 		numbers:    trace.GetRandom(),
+		unheard:    trace.GetUnheard(),
 		goroutines: runtime.NumGoroutine(),
 	}
 	observation, err := r.replay(trace)
@@ -133,6 +135,15 @@ func effectiveJSON(message *testdriverpb.ProviderFile) (string, error) {
 	return string(text), err
 }
 
+// hear listens to what a subject reports, but for a trace that nobody listens to.
+func (r *run) hear(subject interface {
+	AddListener(skidbladnir.Listener) (remove func())
+}) {
+	if !r.unheard {
+		subject.AddListener(r.listen)
+	}
+}
+
 func (r *run) build(subject *testdriverpb.Subject) (err error) {
 	switch kind := subject.GetKind().(type) {
 	case *testdriverpb.Subject_Composition:
@@ -149,12 +160,12 @@ func (r *run) build(subject *testdriverpb.Subject) (err error) {
 				return err
 			}
 		}
-		r.target.AddListener(r.listen)
+		r.hear(r.target)
 	case *testdriverpb.Subject_Facade:
 		if r.facade, err = r.buildFacade(kind.Facade); err != nil {
 			return err
 		}
-		r.facade.AddListener(r.listen)
+		r.hear(r.facade)
 		if breaker := r.facade.CircuitBreaker(); breaker != nil {
 			r.policies = append(r.policies, breaker)
 		}
@@ -168,7 +179,7 @@ func (r *run) build(subject *testdriverpb.Subject) (err error) {
 		if r.monitor, err = r.buildMonitor(kind.Health); err != nil {
 			return err
 		}
-		r.monitor.AddListener(r.listen)
+		r.hear(r.monitor)
 	default:
 		return unsupported("the kind of the subject is not known to this driver")
 	}

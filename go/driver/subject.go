@@ -94,7 +94,7 @@ func (r *run) buildMonitor(message *testdriverpb.HealthMonitor) (*skidbladnir.Se
 		if !ok {
 			return nil, unsupported("a circuit that is not a circuit breaker")
 		}
-		breaker.AddListener(r.listen)
+		r.hear(breaker)
 		r.policies = append(r.policies, breaker)
 		options.Circuits[breaker.Name()] = breaker
 	}

@@ -74,11 +74,11 @@ class _Run:
                 self._monitor, self._circuits = subjects.health(subject.health, face.clock, face.check)
                 self._target = self._monitor
                 self._policies = list(self._circuits.values())
-                for circuit in self._policies:
-                    circuit.add_listener(self._listen)
             case kind:
                 raise Unsupported(f"the kind of the subject is not known to this driver: {kind}")
-        self._target.add_listener(self._listen)
+        if not trace.unheard:
+            for each in (self._target, *self._circuits.values()):
+                each.add_listener(self._listen)
         prefix = "" if self._facade is None else f"{self._facade.name}."
         self._watched = [
             _Watched(f"{prefix}{policy.pattern}" if prefix else policy.name, policy.stats)

@@ -53,8 +53,8 @@ def chain(error: BaseException) -> Iterator[BaseException]:
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         yield current
-        # An error that was raised "from None" has no cause.
-        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+        # The context counts even where it is hidden: anyio raises the reset of a connection "from None".
+        current = current.__cause__ or current.__context__
 
 
 def os_code(error: BaseException) -> str | None:

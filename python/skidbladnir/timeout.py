@@ -244,21 +244,19 @@ class Timeout(Policy):
         signal = CancelSignal(self._clock, deadline, outer)
         try:
             result = run_with_signal(signal, operation)
-        except CallCancelledError:
-            if self._is_late(deadline, outer) and not caller_gave_up():
-                raise self._timed_out() from None
-            raise
         except Exception as error:
-            if not self._is_late(deadline, outer):
+            if not self._is_late(deadline, outer) or (isinstance(error, CallCancelledError) and caller_gave_up()):
                 raise
             timed_out = self._timed_out()
-            self._late(error)
-            raise timed_out from None
-        if self._is_late(deadline, outer):
+            if not isinstance(error, CallCancelledError):
+                self._late(error)
+        else:
+            if not self._is_late(deadline, outer):
+                return result
             timed_out = self._timed_out()
             self._late(None)
-            raise timed_out
-        return result
+        # Raised out here it has no context: a retry asks what it is, not how the operation ended.
+        raise timed_out
 
     def _is_late(self, deadline: int, outer: CancelSignal | None) -> bool:
         """Whether our deadline has passed, and nobody outside gave up before it."""

@@ -12,6 +12,7 @@ import {
   ConfigurationError,
   errorCode,
   type Layer,
+  type Listener,
   type Policy,
   type ResilienceEvent,
   type ResilienceFacade,
@@ -97,31 +98,32 @@ class Run {
     const listen = (event: ResilienceEvent): void => {
       this.#events.push(eventOf(event, this.stage.clock.now()));
     };
+    const heard: { addListener(listener: Listener): unknown }[] = [];
     const kind = trace.subject?.kind;
     switch (kind?.case) {
       case 'composition': {
         this.#policies = kind.value.policies.map((message) => subjects.policy(message, this.stage, random));
         const [only] = this.#policies;
         this.#target = this.#policies.length === 1 && only !== undefined ? only : compose(...this.#policies);
-        this.#target.addListener(listen);
+        heard.push(this.#target);
         break;
       }
       case 'facade':
         this.#facade = subjects.facade(kind.value, this.stage, random);
-        this.#facade.addListener(listen);
+        heard.push(this.#facade);
         this.#policies = [this.#facade.circuitBreaker, this.#facade.bulkhead, this.#facade.cache].filter((one) => one !== null);
         break;
       case 'health': {
         const { monitor, circuits } = subjects.health(kind.value, this.stage);
         this.#monitor = monitor;
         this.#policies = circuits;
-        monitor.addListener(listen);
-        for (const circuit of circuits) circuit.addListener(listen);
+        heard.push(monitor, ...circuits);
         break;
       }
       default:
         throw new Unsupported(`the kind of the subject is not known to this driver: ${String(kind?.case)}`);
     }
+    if (!trace.unheard) for (const one of heard) one.addListener(listen);
     const facade = this.#facade;
     for (const policy of this.#policies) {
       const name = facade === undefined ? policy.name : `${facade.name}.${policy.pattern}`;

@@ -86,7 +86,7 @@ def run(
     files = sorted(catalogue.rglob("*.yaml"))
     hunt = Hunt(
         console=console,
-        traces=traces,
+        traces=[*traces, *(trace.unheard() for trace in traces if trace.actions)],
         catalogue=content_hash(b"\0".join(file.read_bytes() for file in files)),
         entries=entries,
         results=root / BUILD,

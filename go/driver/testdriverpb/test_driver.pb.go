@@ -381,7 +381,9 @@ type Trace struct {
 	Subject *Subject               `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
 	Steps   []*Step                `protobuf:"bytes,3,rep,name=steps,proto3" json:"steps,omitempty"`
 	// What the random source answers, in order: numbers in [0, 1). Running out is an error of the trace.
-	Random        []float64 `protobuf:"fixed64,4,rep,packed,name=random,proto3" json:"random,omitempty"`
+	Random []float64 `protobuf:"fixed64,4,rep,packed,name=random,proto3" json:"random,omitempty"`
+	// Nobody listens: the driver adds no listener, and reports no events.
+	Unheard       bool `protobuf:"varint,5,opt,name=unheard,proto3" json:"unheard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -442,6 +444,13 @@ func (x *Trace) GetRandom() []float64 {
 		return x.Random
 	}
 	return nil
+}
+
+func (x *Trace) GetUnheard() bool {
+	if x != nil {
+		return x.Unheard
+	}
+	return false
 }
 
 type Subject struct {
@@ -3826,12 +3835,13 @@ const file_skidbladnir_conformance_v1_test_driver_proto_rawDesc = "" +
 	"\x14ReplayBatchesRequest\x129\n" +
 	"\x06traces\x18\x01 \x03(\v2!.skidbladnir.conformance.v1.TraceR\x06traces\"a\n" +
 	"\x15ReplayBatchesResponse\x12H\n" +
-	"\tresponses\x18\x01 \x03(\v2*.skidbladnir.conformance.v1.ReplayResponseR\tresponses\"\xa6\x01\n" +
+	"\tresponses\x18\x01 \x03(\v2*.skidbladnir.conformance.v1.ReplayResponseR\tresponses\"\xc0\x01\n" +
 	"\x05Trace\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12=\n" +
 	"\asubject\x18\x02 \x01(\v2#.skidbladnir.conformance.v1.SubjectR\asubject\x126\n" +
 	"\x05steps\x18\x03 \x03(\v2 .skidbladnir.conformance.v1.StepR\x05steps\x12\x16\n" +
-	"\x06random\x18\x04 \x03(\x01R\x06random\"\xb2\x02\n" +
+	"\x06random\x18\x04 \x03(\x01R\x06random\x12\x18\n" +
+	"\aunheard\x18\x05 \x01(\bR\aunheard\"\xb2\x02\n" +
 	"\aSubject\x12K\n" +
 	"\vcomposition\x18\x01 \x01(\v2'.skidbladnir.conformance.v1.CompositionH\x00R\vcomposition\x12<\n" +
 	"\x06facade\x18\x02 \x01(\v2\".skidbladnir.conformance.v1.FacadeH\x00R\x06facade\x12C\n" +

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use skidbladnir::{Cancellation, Clock, Event, testing::VirtualTime};
+use skidbladnir::{Cancellation, Clock, Event, Listener, testing::VirtualTime};
 
 use crate::{
     observe,
@@ -27,7 +27,7 @@ pub fn replay(trace: Trace) -> ReplayResponse {
 }
 
 fn observe(trace: Trace) -> Result<Observation, Refusal> {
-    let mut stage = Stage::new(trace.subject.unwrap_or_default(), trace.random)?;
+    let mut stage = Stage::new(trace.subject.unwrap_or_default(), trace.random, trace.unheard)?;
     let mut steps = Vec::with_capacity(trace.steps.len());
     for step in trace.steps {
         stage.perform(step.action)?;
@@ -48,13 +48,14 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(subject: proto::Subject, random: Vec<f64>) -> Result<Self, Refusal> {
+    fn new(subject: proto::Subject, random: Vec<f64>, unheard: bool) -> Result<Self, Refusal> {
         let time = VirtualTime::new();
         let (clock, events) = (time.clock(), Arc::<Mutex<Vec<_>>>::default());
         let (listening, heard) = (clock.clone(), events.clone());
         let listener =
             move |event: &Event<'_, ScriptedError>| heard.lock().expect("one thread hears").push(observe::event(event, now_ms(&*listening)));
-        let surroundings = Surroundings { clock: clock.clone(), listener: Arc::new(listener), random: Arc::new(Mutex::new(random.into())) };
+        let listeners: Vec<Listener<ScriptedError>> = if unheard { Vec::new() } else { vec![Arc::new(listener)] };
+        let surroundings = Surroundings { clock: clock.clone(), listeners, random: Arc::new(Mutex::new(random.into())) };
         let subject = Rc::new(Subject::build(subject, &surroundings)?);
         Ok(Self { time, clock, subject, calls: Vec::new(), events })
     }

@@ -43,7 +43,8 @@ impl From<ConfigurationError> for Refusal {
 /// What the policies of a trace are given.
 pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
-    pub listener: Listener<ScriptedError>,
+    /// One, or none where nobody listens.
+    pub listeners: Vec<Listener<ScriptedError>>,
     pub random: Arc<Mutex<VecDeque<f64>>>,
 }
 
@@ -96,7 +97,7 @@ fn circuit_breaker(
     given: proto::CircuitBreaker,
     surroundings: &Surroundings,
 ) -> Result<CircuitBreakerOptions<Value, ScriptedError>, ConfigurationError> {
-    let mut options = CircuitBreakerOptions { listeners: vec![surroundings.listener.clone()], ..Default::default() };
+    let mut options = CircuitBreakerOptions { listeners: surroundings.listeners.clone(), ..Default::default() };
     options.failure_threshold = given.failure_threshold.map(|value| count("circuit_breaker.failure_threshold", value)).transpose()?;
     if let Some(value) = given.reset_timeout_ms {
         options.reset_timeout = millis("circuit_breaker.reset_timeout_ms", value)?;
@@ -131,7 +132,7 @@ fn circuit_breaker(
 fn retry(given: proto::Retry, surroundings: &Surroundings) -> Result<RetryOptions<ScriptedError>, ConfigurationError> {
     let random = surroundings.random.clone();
     let mut options = RetryOptions {
-        listeners: vec![surroundings.listener.clone()],
+        listeners: surroundings.listeners.clone(),
         reader: ScriptedError::read,
         random: Box::new(move || random.lock().expect("one thread draws").pop_front().expect("the trace has a random number for each draw")),
         ..Default::default()
