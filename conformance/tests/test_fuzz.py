@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from conformance_support import HERE, fake
 from skidbladnir_conformance import test_driver_pb2 as pb
 from skidbladnir_conformance.cli import main
-from skidbladnir_conformance.fuzz.explore import Explorer
+from skidbladnir_conformance.fuzz.explore import Explorer, changed_by_listening
 from skidbladnir_conformance.fuzz.generate import KINDS, Document, make_document
 from skidbladnir_conformance.fuzz.invariants import broken_invariants
 from skidbladnir_conformance.fuzz.order import is_crowded, is_sequential
@@ -355,3 +355,10 @@ def test_order_is_fixed_where_calls_do_not_overlap(seen: dict[str, tuple[Documen
 
 def test_kinds_are_folders_of_the_catalogue() -> None:
     assert {make_document(1, number)["id"].partition("/")[0] for number in range(300)} == set(KINDS)
+
+
+@pytest.mark.parametrize(("running", "reason"), [(1, None), (2, "go: seen differently when nobody listens")])
+def test_nothing_but_the_events_may_change_when_nobody_listens(running: int, reason: str | None) -> None:
+    heard = pb.Observation(steps=[pb.StepObservation(running=1, events=[pb.Event(type="cache_miss")])], tied_ms=[7])
+    unheard = pb.Observation(steps=[pb.StepObservation(running=running)])
+    assert changed_by_listening({"python": None, "go": heard}, {"python": None, "go": unheard}) == reason

@@ -28,6 +28,8 @@ from skidbladnir_conformance.trace import Trace, make_trace
 BATCH = 200
 # Batches that drivers may be ahead of the slowest one, and of the comparison.
 AHEAD = 3
+# One trace in so many is replayed a second time, without a listener.
+UNHEARD_EVERY = 4
 # A driver that breaks or hangs takes its time at each try to make the trace smaller.
 SHRINK_SECONDS = 60.0
 # What is left of a batch in which a driver broke is not replayed in it: there is a finding, and hanging takes long.
@@ -141,13 +143,15 @@ class Explorer:
         try:
             while len(findings) < most_findings:
                 while len(ahead) < AHEAD and not is_over() and (batch := _batch(seed, numbers, kinds)):
-                    ahead.append((batch, asyncio.create_task(self._replay([trace for _, _, trace in batch], next(turns)))))
+                    ahead.append((batch, asyncio.create_task(self._replay(_with_unheard(batch), next(turns)))))
                     await asyncio.sleep(0)  # the drivers get their work while the next batch is made
                 if not ahead:
                     break
                 batch, replay = ahead.popleft()
-                for (number, document, trace), answers in zip(batch, await replay, strict=True):
-                    reason = self._judge(trace.pattern, document, answers)
+                replayed = await replay
+                unheard = dict(zip(range(0, len(batch), UNHEARD_EVERY), replayed[len(batch) :], strict=True))
+                for at, (number, document, trace) in enumerate(batch):
+                    reason = self._judge(trace.pattern, document, replayed[at], unheard.get(at, {}))
                     if reason is not None and len(findings) < most_findings:
                         findings.append(await self._made_small(Finding(document, reason, seed, number), on_finding))
                 self._stop_on_problems()
@@ -172,8 +176,10 @@ class Explorer:
         async def still_shows(document: Document) -> bool:
             if not makes_sense(document, self._spec):
                 return False
-            judgement = judge(document, await self.observe(document))
-            if judgement.reason != finding.reason or judgement.tied:
+            trace = make_trace(NOWHERE, 1, document)
+            answers, unheard = await self._replay([trace, trace.unheard()], 0)
+            judgement = judge(document, answers)
+            if (judgement.reason or changed_by_listening(answers, unheard)) != finding.reason or judgement.tied:
                 return False
             if judgement.reference is not None and judgement.reference.faults:
                 return False
@@ -208,7 +214,7 @@ class Explorer:
         if problems:
             raise DriverError("; ".join(problems))
 
-    def _judge(self, kind: str, document: Document, answers: Answers) -> str | None:
+    def _judge(self, kind: str, document: Document, answers: Answers, unheard: Answers) -> str | None:
         statistics = self.statistics
         answers = {
             language: answer
@@ -228,7 +234,27 @@ class Explorer:
         if reference is not None:
             statistics.open_order += judgement.reason is None and is_crowded(document, reference)
             statistics.seen.update(set(_happenings(reference)))
-        return judgement.reason
+        return judgement.reason or changed_by_listening(answers, unheard)
+
+
+def changed_by_listening(heard: Answers, unheard: Answers) -> str | None:
+    """Which language shows something else when nobody listens."""
+    for language, answer in unheard.items():
+        other = heard.get(language)
+        if isinstance(answer, pb.Observation) and isinstance(other, pb.Observation):
+            if _without_events(answer) != _without_events(other):
+                return f"{language}: seen differently when nobody listens"
+    return None
+
+
+def _without_events(seen: pb.Observation) -> bytes:
+    complete(seen)
+    copy = pb.Observation()
+    copy.CopyFrom(seen)
+    copy.ClearField("tied_ms")
+    for step in copy.steps:
+        del step.events[:]
+    return copy.SerializeToString(deterministic=True)
 
 
 def judge(document: Document, answers: Answers) -> Judgement:
@@ -276,3 +302,8 @@ def _batch(seed: int, numbers: Iterator[int], kinds: Sequence[str]) -> list[Made
         document = make_document(seed, number, tuple(kinds))
         batch.append((number, document, make_trace(NOWHERE, 1, document)))
     return batch
+
+
+def _with_unheard(batch: Sequence[Made]) -> list[Trace]:
+    """The traces, and then some of them for nobody to listen to."""
+    return [*(trace for _, _, trace in batch), *(trace.unheard() for _, _, trace in batch[::UNHEARD_EVERY])]
