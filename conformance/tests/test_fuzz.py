@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,11 @@ def test_interrupted_shrinking_keeps_what_was_found(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "skidbladnir_conformance", "fuzz", "--seed", "1", "--kind", "circuit_breaker"]
     command += ["--out", str(tmp_path / "out"), "--driver", "python"]
     command += ["--exec", shlex.join([sys.executable, str(BREAKER), "crashes", str(times)])]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    # Where the tests run in the background, Ctrl-C is ignored by what they start.
+    hearing = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=hearing
+    ) as process:
         # Twice in each of the batches that are under way; then it is being made smaller.
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline and (not times.exists() or len(times.read_text().splitlines()) < 8):
