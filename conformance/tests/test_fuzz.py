@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from conformance_support import HERE, fake
 from skidbladnir_conformance import test_driver_pb2 as pb
 from skidbladnir_conformance.cli import main
-from skidbladnir_conformance.fuzz.explore import Explorer, changed_by_listening
+from skidbladnir_conformance.driver import replay_all
+from skidbladnir_conformance.fuzz.explore import changed_by_listening
 from skidbladnir_conformance.fuzz.generate import KINDS, Document, make_document
 from skidbladnir_conformance.fuzz.invariants import broken_invariants
 from skidbladnir_conformance.fuzz.order import is_crowded, is_sequential
@@ -32,6 +33,7 @@ from skidbladnir_conformance.paths import SPEC
 from skidbladnir_conformance.process import DriverSpec
 from skidbladnir_conformance.report_html.figures import read_fuzz
 from skidbladnir_conformance.spec import read_spec
+from skidbladnir_conformance.trace import make_trace
 
 BREAKER = HERE / "breaking_driver.py"
 LIAR = f"{sys.executable} {HERE / 'lying_driver.py'}"
@@ -212,17 +214,16 @@ TRACES = """
 def seen() -> dict[str, tuple[Document, pb.Observation]]:
     documents: list[Document] = yaml.safe_load(TRACES)
 
-    async def observe() -> dict[str, tuple[Document, pb.Observation]]:
-        async with Explorer([DriverSpec.built_in("python")], 10) as explorer:
-            seen: dict[str, tuple[Document, pb.Observation]] = {}
-            for document in documents:
-                observation = (await explorer.observe(document))["python"]
-                assert isinstance(observation, pb.Observation)
-                complete(observation)
-                seen[document["id"]] = document, observation
-            return seen
-
-    return asyncio.run(observe())
+    traces = [make_trace(Path("fuzz"), 1, document) for document in documents]
+    replay = replay_all([DriverSpec.built_in("python")], traces, (), 10, lambda *_: None)
+    (column,), _ = asyncio.run(replay)
+    seen: dict[str, tuple[Document, pb.Observation]] = {}
+    for document in documents:
+        observation = column.answers[document["id"]]
+        assert isinstance(observation, pb.Observation)
+        complete(observation)
+        seen[document["id"]] = document, observation
+    return seen
 
 
 def test_honest_observations_break_nothing(seen: dict[str, tuple[Document, pb.Observation]]) -> None:

@@ -20,16 +20,23 @@ LONG_NS = 10**15
 
 
 class _Loop(VirtualLoop):
-    """Notes the instants at which more than one timer is due."""
+    """Notes the instants at which more than one timer is due, and the tasks of a trace."""
 
     def __init__(self) -> None:
         self.ties: list[int] = []
+        self.tasks: list[asyncio.Task[Any]] = []
         self._due: defaultdict[int, list[asyncio.TimerHandle]] = defaultdict(list)
         super().__init__()
 
     def begin(self) -> None:
         self.ties.clear()
+        self.tasks.clear()
         self._due.clear()
+
+    def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        task = super().create_task(coro, **options)
+        self.tasks.append(task)
+        return task
 
     def call_at(
         self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: contextvars.Context | None = None
@@ -175,7 +182,7 @@ class AsyncFace:
 
     def leftovers(self) -> int:
         """Timers and tasks that are left; a loop that has any is not used again."""
-        tasks = asyncio.all_tasks(self._loop)
+        tasks = [task for task in self._loop.tasks if not task.done()]
         count = 0 if self.running else len(tasks) + self._loop.armed_timers()
         if tasks or count or self._loop.now() > LONG_NS:
             self.close()
