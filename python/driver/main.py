@@ -1,5 +1,7 @@
 """The conformance driver of Python: its async face, or with ``--sync`` its sync face.
 
+With ``--free-threaded`` the package goes the ways that it goes in a Python without a GIL.
+
 Serves ``TestDriver`` on loopback, prints the address, and ends when its standard input closes.
 """
 
@@ -14,6 +16,9 @@ from typing import Any
 import grpc
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "conformance")]
+
+if "--free-threaded" in sys.argv[1:]:
+    sys._is_gil_enabled = lambda: False  # type: ignore[attr-defined]
 
 import skidbladnir  # noqa: E402
 from driver.async_face import AsyncFace  # noqa: E402

@@ -127,6 +127,7 @@ class Python(Language):
         return [
             DriverSpec("python", command, directory=self.root, environment=environment),
             DriverSpec("python-sync", (*command, "--sync"), directory=self.root, environment=environment),
+            DriverSpec("python-free-threaded", (*command, "--free-threaded"), directory=self.root, environment=environment),
         ]
 
 
