@@ -283,9 +283,9 @@ def test_hunt_needs_a_right_package_and_readable_results(tmp_path: Path) -> None
 
 
 def test_broken_list_stops_the_hunt(tmp_path: Path) -> None:
-    (tmp_path / "conformance/mutants").mkdir(parents=True)
-    (tmp_path / "conformance/mutants/equivalent.yaml").write_text("a: 1")
-    with pytest.raises(ToolFailed, match=r"equivalent\.yaml:1: expected a list"):
+    (tmp_path / "conformance/mutants/equivalent").mkdir(parents=True)
+    (tmp_path / "conformance/mutants/equivalent/fake.yaml").write_text("a: 1")
+    with pytest.raises(ToolFailed, match=r"fake\.yaml:1: expected a list"):
         tried(Fake(tmp_path), tmp_path)
 
 

@@ -30,7 +30,7 @@ def mutants_command(languages: tuple[str, ...], sample: int | None, seed: int, o
 
     Needs a checkout, and the tools that `make mutants` installs. What was found is kept in build/mutants.
     Exits with 0 only when at least 95 % of the mutants are noticed and all others are listed, with a reason, in
-    conformance/mutants/equivalent.yaml.
+    conformance/mutants/equivalent.
     """
     from skidbladnir_conformance.mutants import hunt
     from skidbladnir_conformance.mutants.languages import LANGUAGES, ToolFailed

@@ -79,10 +79,13 @@ def run(
         asyncio.CancelledError: on SIGTERM, when all drivers have been ended and what was found has been saved.
     """
     traces, faults = lint(catalogue, read_spec(SPEC))
-    listing = root / TOOLS / "equivalent.yaml"
-    entries, more = read_listed(listing) if listing.exists() else ([], [])
-    if faults or more:
-        raise ToolFailed("\n".join(str(fault) for fault in [*faults, *more]))
+    entries = []
+    for listing in sorted((root / TOOLS / "equivalent").glob("*.yaml")):
+        listed, more = read_listed(listing)
+        entries += listed
+        faults += more
+    if faults:
+        raise ToolFailed("\n".join(str(fault) for fault in faults))
     files = sorted(catalogue.rglob("*.yaml"))
     hunt = Hunt(
         console=console,
