@@ -21,6 +21,8 @@ STATE_FIELDS = {
     "cache": frozenset(pb.CacheState.DESCRIPTOR.fields_by_name),
     "facade": frozenset(pb.FacadeStatus.DESCRIPTOR.fields_by_name),
 }
+# What a facade does itself.
+OF_FACADES = ("invalidate", "close")
 # The pattern that an action is for.
 ACTS_ON = {
     "force_open": "circuit_breaker",
@@ -114,6 +116,8 @@ def _step_faults(step: dict[str, Any], subject: Subject, started: dict[str, int]
     elif action in ("check_health", "start", "stop"):
         if subject.kind != "health":
             yield (action,), "only a health monitor does this"
+    elif action in OF_FACADES and subject.kind == "facade":
+        return  # with a cache or without
     elif action in ACTS_ON:
         fitting = [name for name, pattern in subject.named.items() if pattern == ACTS_ON[action]]
         if not fitting:

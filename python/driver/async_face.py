@@ -182,6 +182,9 @@ class AsyncFace:
 
     def leftovers(self) -> int:
         """Timers and tasks that are left; a loop that has any is not used again."""
+        for task in self._tasks.values():
+            if task.done() and not task.cancelled():
+                task.result()  # what a call raises is in its record; nothing else may fail
         tasks = [task for task in self._loop.tasks if not task.done()]
         count = 0 if self.running else len(tasks) + self._loop.armed_timers()
         if tasks or count or self._loop.now() > LONG_NS:
