@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVarTuple, Unpack
 
 from driver.script import Record
@@ -26,12 +26,19 @@ class _Loop(VirtualLoop):
         self.ties: list[int] = []
         self.tasks: list[asyncio.Task[Any]] = []
         self._due: defaultdict[int, list[asyncio.TimerHandle]] = defaultdict(list)
+        self._failed: list[Mapping[str, Any]] = []
         super().__init__()
+        self.set_exception_handler(lambda _, context: self._failed.append(context))
 
     def begin(self) -> None:
         self.ties.clear()
         self.tasks.clear()
         self._due.clear()
+
+    def end(self) -> None:
+        """Raises what failed where nobody waits for it."""
+        if self._failed:
+            raise RuntimeError(self._failed[0]["message"]) from self._failed[0].get("exception")
 
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
         task = super().create_task(coro, **options)
@@ -185,6 +192,7 @@ class AsyncFace:
         for task in self._tasks.values():
             if task.done() and not task.cancelled():
                 task.result()  # what a call raises is in its record; nothing else may fail
+        self._loop.end()
         tasks = [task for task in self._loop.tasks if not task.done()]
         count = 0 if self.running else len(tasks) + self._loop.armed_timers()
         if tasks or count or self._loop.now() > LONG_NS:

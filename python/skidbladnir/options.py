@@ -68,8 +68,3 @@ def word(path: str, value: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise ConfigurationError("enum", path, value, "one of " + ", ".join(allowed))
     return value
-
-
-def milliseconds_up(ns: int) -> int:
-    """Whole milliseconds, rounded up."""
-    return -(-ns // NS_PER_MS)
