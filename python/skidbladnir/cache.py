@@ -227,9 +227,9 @@ class Cache(Policy):
     async def execute(self, operation: AsyncOperation[T], key: Key = None) -> T:
         if key is None:
             return await operation()
-        if SWITCHES_AT_CALLS and (type(key) is str or type(key) is int):
+        if SWITCHES_AT_CALLS and not self._listeners.all and (type(key) is str or type(key) is int):
             entry = self._store.fresh(key, self._now)
-            if entry is not None and not self._listeners.all:
+            if entry is not None:
                 value: T = entry[0]
                 return value
         with self._lock:
@@ -268,9 +268,9 @@ class Cache(Policy):
     def call(self, operation: Operation[T], key: Key = None) -> T:
         if key is None:
             return operation()
-        if SWITCHES_AT_CALLS and (type(key) is str or type(key) is int):
+        if SWITCHES_AT_CALLS and not self._listeners.all and (type(key) is str or type(key) is int):
             entry = self._store.fresh(key, self._now)
-            if entry is not None and not self._listeners.all:
+            if entry is not None:
                 value: T = entry[0]
                 return value
         with self._lock:
