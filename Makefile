@@ -8,6 +8,9 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PROTO := proto/skidbladnir/conformance/v1
 PROTOC := $(PY) -m grpc_tools.protoc -I $(PROTO)
+# Messages as plain objects, and whole numbers as numbers: no time of a trace comes near 2^53.
+TS_PROTO := oneof=unions-value forceLong=number outputServices=grpc-js outputClientImpl=false outputJsonMethods=false \
+	outputPartialMethods=false
 GO_SOURCES := $(shell find go -name '*.go' -not -name '*_test.go') go/go.mod go/driver/go.mod $(wildcard go/providers/data/*)
 TS_SOURCES := $(shell find typescript/src typescript/driver -type f) typescript/tsup.config.ts typescript/tsconfig.json
 MUTATION_TOOLS := build/mutants/venv/.stamp conformance/mutants/typescript/node_modules/.stamp
@@ -175,8 +178,8 @@ conformance/tests/browser/node_modules/.stamp: conformance/tests/browser/package
 generate: $(VENV)/.stamp typescript/node_modules/.stamp ## Writes what is generated: protocol code, copies of schema and presets
 	$(PROTOC) --python_out=conformance/skidbladnir_conformance --pyi_out=conformance/skidbladnir_conformance test_driver.proto
 	cd go/driver && go generate .
-	$(PROTOC) --plugin=protoc-gen-es=typescript/node_modules/.bin/protoc-gen-es \
-		--es_out=typescript/driver/gen --es_opt=target=ts test_driver.proto
+	$(PROTOC) --plugin=typescript/node_modules/.bin/protoc-gen-ts_proto --ts_proto_out=typescript/driver/gen \
+		$(TS_PROTO:%=--ts_proto_opt=%) test_driver.proto
 	$(VENV)/bin/conformance diagrams
 	for folder in $(DATA); do cp proto/providers.schema.json proto/presets.yaml $$folder/; done
 

@@ -2,8 +2,6 @@
 
 import { getEventListeners } from 'node:events';
 
-import { create } from '@bufbuild/protobuf';
-
 import {
   Bulkhead,
   Cache,
@@ -20,32 +18,27 @@ import {
 } from '../src/index.js';
 import { ProviderFileError, UnknownProviderError } from '../src/providers.js';
 import { VirtualClock } from '../src/testing.js';
-import {
-  EventSchema,
-  FaultSchema,
-  ObservationSchema,
-  PolicyStateSchema,
-  ProviderHealthSchema,
-  StepObservationSchema,
-  type Call,
-  type Event,
-  type Fault,
-  type Observation,
-  type PolicyState,
-  type Step,
-  type StepObservation,
-  type Target,
-  type Trace,
-} from './gen/test_driver_pb.js';
-import { Record, Stage, Unsupported } from './script.js';
+import type {
+  Call,
+  CircuitBreakerState,
+  Event,
+  Fault,
+  Observation,
+  PolicyState,
+  Step,
+  StepObservation,
+  Target,
+  Trace,
+} from './gen/test_driver.js';
+import { Record, Stage, Unsupported, whole } from './script.js';
 import * as subjects from './subjects.js';
 
 export async function replay(trace: Trace): Promise<Observation> {
-  const observation = create(ObservationSchema);
+  const observation: Observation = { faults: [], steps: [], leftovers: 0, tiedMs: [] };
   const kind = trace.subject?.kind;
   let run: Run;
   try {
-    if (kind?.case === 'providerFile') {
+    if (kind?.$case === 'providerFile') {
       observation.effectiveJson = subjects.effective(kind.value);
       return observation;
     }
@@ -65,13 +58,13 @@ export async function replay(trace: Trace): Promise<Observation> {
 
 function faultsOf(error: unknown): Fault[] {
   if (error instanceof ConfigurationError) {
-    return [create(FaultSchema, { code: error.fault, path: error.path, message: error.message })];
+    return [{ code: error.fault, path: error.path, line: 0, message: error.message }];
   }
   if (error instanceof UnknownProviderError) {
-    return [create(FaultSchema, { code: 'unknown_provider', message: error.message })];
+    return [{ code: 'unknown_provider', path: '', line: 0, message: error.message }];
   }
   if (error instanceof ProviderFileError) {
-    return error.faults.map(({ code, path, line }) => create(FaultSchema, { code, path, line, message: error.message }));
+    return error.faults.map(({ code, path, line }) => ({ code, path, line, message: error.message }));
   }
   throw error;
 }
@@ -100,7 +93,7 @@ class Run {
     };
     const heard: { addListener(listener: Listener): unknown }[] = [];
     const kind = trace.subject?.kind;
-    switch (kind?.case) {
+    switch (kind?.$case) {
       case 'composition': {
         this.#policies = kind.value.policies.map((message) => subjects.policy(message, this.stage, random));
         const [only] = this.#policies;
@@ -121,21 +114,25 @@ class Run {
         break;
       }
       default:
-        throw new Unsupported(`the kind of the subject is not known to this driver: ${String(kind?.case)}`);
+        throw new Unsupported('the kind of the subject is not known to this driver');
     }
     if (!trace.unheard) for (const one of heard) one.addListener(listen);
     const facade = this.#facade;
     for (const policy of this.#policies) {
       const name = facade === undefined ? policy.name : `${facade.name}.${policy.pattern}`;
-      if (policy instanceof CircuitBreaker) this.#watched.push(new Watched(name, 'circuitBreaker', () => policy.stats()));
-      if (policy instanceof Bulkhead) this.#watched.push(new Watched(name, 'bulkhead', () => policy.stats()));
-      if (policy instanceof Cache) this.#watched.push(new Watched(name, 'cache', () => policy.stats()));
+      if (policy instanceof CircuitBreaker) this.#watch(name, () => ({ $case: 'circuitBreaker', value: stateOf(policy) }));
+      if (policy instanceof Bulkhead) this.#watch(name, () => ({ $case: 'bulkhead', value: policy.stats() }));
+      if (policy instanceof Cache) this.#watch(name, () => ({ $case: 'cache', value: policy.stats() }));
     }
-    if (facade !== undefined) this.#watched.push(new Watched(facade.name, 'facade', () => facade.status()));
+    if (facade !== undefined) this.#watch(facade.name, () => ({ $case: 'facade', value: facade.status() }));
+  }
+
+  #watch(name: string, read: () => State): void {
+    this.#watched.push(new Watched(name, read));
   }
 
   async perform({ action }: Step): Promise<void> {
-    switch (action.case) {
+    switch (action?.$case) {
       case 'call':
         this.#call(action.value);
         break;
@@ -143,7 +140,7 @@ class Run {
         this.#records.get(action.value)?.controller.abort(new Error('the caller gave up'));
         break;
       case 'advanceMs':
-        await this.stage.clock.advance(Number(action.value));
+        await this.stage.clock.advance(action.value);
         break;
       case 'invalidate':
         if (this.#facade) this.#facade.invalidateCache(action.value);
@@ -176,7 +173,7 @@ class Run {
         this.#monitoring = false;
         break;
       default:
-        throw new Unsupported(`the action is not known to this driver: ${String(action.case)}`);
+        throw new Unsupported('the action is not known to this driver');
     }
   }
 
@@ -206,15 +203,14 @@ class Run {
   }
 
   observe(): StepObservation {
-    const now = this.stage.clock.now();
-    const seen = create(StepObservationSchema, { nowMs: BigInt(now), running: this.stage.running, events: this.#events });
+    const { clock, running, made } = this.stage;
+    const seen: StepObservation = { nowMs: clock.now(), calls: [], policies: [], events: this.#events, health: [], running };
     this.#events = [];
-    for (const record of this.#records.values()) if (record.isNews()) seen.calls.push(record.observe(this.stage.made));
+    for (const record of this.#records.values()) if (record.isNews()) seen.calls.push(record.observe(made));
     for (const watched of this.#watched) if (watched.isNews()) seen.policies.push(watched.observe());
     for (const [provider, health] of this.#monitor?.allHealth() ?? []) {
       const { status, circuitState, failureRate, responseTimeMs } = health;
-      const fields = { provider, status, circuitState, failureRate, responseTimeMs: BigInt(Math.round(responseTimeMs)) };
-      seen.health.push(create(ProviderHealthSchema, fields));
+      seen.health.push({ provider, status, circuitState, failureRate, responseTimeMs: Math.round(responseTimeMs) });
     }
     return seen;
   }
@@ -227,44 +223,55 @@ class Run {
   }
 }
 
+type State = NonNullable<PolicyState['state']>;
+
 /** Something that has statistics: a policy, or the facade. */
 class Watched {
-  #told: string | undefined;
-  #stats: object = {};
+  #state: State | undefined;
+  #told: unknown[] | undefined;
 
   constructor(
     readonly name: string,
-    readonly kind: 'circuitBreaker' | 'bulkhead' | 'cache' | 'facade',
-    readonly read: () => object,
+    readonly read: () => State,
   ) {}
 
   /** Whether they are not as they were when this was last asked. */
   isNews(): boolean {
     const before = this.#told;
-    this.#stats = this.read();
-    this.#told = Object.values(this.#stats).join();
-    return this.#told !== before;
+    this.#state = this.read();
+    this.#told = Object.values(this.#state.value);
+    return before === undefined || this.#told.some((value, at) => value !== before[at]);
   }
 
   observe(): PolicyState {
-    const present = Object.entries(this.#stats).filter(([, value]) => value !== undefined);
-    // Whole numbers are 64 bits wide in the protocol.
-    const fields = present.map(([name, value]) => [name, typeof value === 'number' ? BigInt(Math.ceil(value)) : (value as unknown)]);
-    const state = { case: this.kind, value: Object.fromEntries(fields) as object } as PolicyState['state'];
-    return create(PolicyStateSchema, { name: this.name, state });
+    return { name: this.name, state: this.#state };
   }
 }
 
+function stateOf(circuit: CircuitBreaker): CircuitBreakerState {
+  const stats = circuit.stats();
+  return { ...stats, retryAfterMs: whole(stats.retryAfterMs) };
+}
+
+/** Names every field: objects of one shape are encoded the fastest. */
 function eventOf(event: ResilienceEvent, now: number): Event {
-  const seen = create(EventSchema, { type: event.type, policy: event.policy, atMs: BigInt(now) });
-  for (const name of ['generation', 'retryAfterMs', 'attempt', 'delayMs', 'queueSize', 'timeoutMs'] as const) {
-    const value = event[name];
-    if (value !== undefined) seen[name] = BigInt(Math.ceil(value));
-  }
-  for (const name of ['state', 'from', 'to', 'reason', 'outcome', 'key', 'provider'] as const) {
-    const value = event[name];
-    if (value !== undefined) seen[name] = value;
-  }
-  if ('error' in event) seen.error = errorCode(event.error);
-  return seen;
+  return {
+    type: event.type,
+    policy: event.policy,
+    atMs: now,
+    state: event.state,
+    generation: event.generation,
+    retryAfterMs: whole(event.retryAfterMs),
+    error: 'error' in event ? errorCode(event.error) : undefined,
+    from: event.from,
+    to: event.to,
+    reason: event.reason,
+    attempt: event.attempt,
+    delayMs: whole(event.delayMs),
+    queueSize: event.queueSize,
+    timeoutMs: whole(event.timeoutMs),
+    outcome: event.outcome,
+    key: event.key,
+    provider: event.provider,
+  };
 }

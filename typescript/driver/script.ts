@@ -1,20 +1,8 @@
 /** What the operations of a trace do. */
 
-import { create } from '@bufbuild/protobuf';
-
 import { errorCode, CircuitOpenError, PolicyError, type OperationContext } from '../src/index.js';
 import type { VirtualClock } from '../src/testing.js';
-import {
-  CallErrorSchema,
-  CallObservationSchema,
-  PendingSchema,
-  ValueSchema,
-  type CallError,
-  type CallObservation,
-  type Error as ScriptError,
-  type OnCancel,
-  type Script,
-} from './gen/test_driver_pb.js';
+import type { CallError, CallObservation, Error as ScriptError, OnCancel, Script } from './gen/test_driver.js';
 
 /** The trace asks for something this driver does not know. */
 export class Unsupported extends Error {}
@@ -29,7 +17,7 @@ class ScriptedError extends Error {
     super(script.message, script.cause && { cause: new ScriptedError(script.cause) });
     if (script.osCode !== undefined) this.code = script.osCode;
     if (script.httpStatus !== undefined) this.status = script.httpStatus;
-    if (script.retryAfterMs !== undefined) this.retryAfterMs = Number(script.retryAfterMs);
+    if (script.retryAfterMs !== undefined) this.retryAfterMs = script.retryAfterMs;
   }
 }
 
@@ -63,18 +51,18 @@ export class Stage {
   }
 
   async #perform(record: Record, script: Script, signal: AbortSignal): Promise<string | undefined> {
-    const never = script.end.case === 'never';
-    if (!never && script.afterMs === 0n) return this.#finish(script);
+    const never = script.end?.$case === 'never';
+    if (!never && script.afterMs === 0) return this.#finish(script);
     const heard = await new Promise<boolean>((resolve) => {
       const timer = never
         ? undefined
         : this.clock.setTimeout(() => {
             signal.removeEventListener('abort', hear);
             resolve(false);
-          }, Number(script.afterMs));
+          }, script.afterMs);
       const hear = (): void => {
         record.signals.push(this.clock.now());
-        if (script.onCancel?.reaction.case === 'ignore') return;
+        if (script.onCancel?.reaction?.$case === 'ignore') return;
         if (timer !== undefined) this.clock.clearTimeout(timer);
         resolve(true);
       };
@@ -83,8 +71,8 @@ export class Stage {
     });
     if (!heard) return this.#finish(script);
     const { onCancel } = script;
-    if (onCancel?.reaction.case === 'settleAfterMs') await this.#sleep(Number(onCancel.reaction.value));
-    if (onCancel?.end.case === undefined) throw signal.reason;
+    if (onCancel?.reaction?.$case === 'settleAfterMs') await this.#sleep(onCancel.reaction.value);
+    if (onCancel?.end === undefined) throw signal.reason;
     return this.#finish(onCancel);
   }
 
@@ -95,12 +83,12 @@ export class Stage {
   }
 
   #finish({ end }: Script | OnCancel): string | undefined {
-    if (end.case === 'error') {
+    if (end?.$case === 'error') {
       const error = new ScriptedError(end.value);
       this.made.add(error);
       throw error;
     }
-    return end.case === 'ok' ? end.value.text : undefined;
+    return end?.$case === 'ok' ? end.value.text : undefined;
   }
 }
 
@@ -111,50 +99,54 @@ export class Record {
   readonly controller = new AbortController();
   ended: { at: number; value: unknown } | { at: number; error: unknown } | undefined;
 
-  #told = '';
+  #told = -1;
 
   constructor(readonly id: string) {}
 
-  /** Whether there is something to see that was not there when this was last asked. */
+  /** Whether there is more to see than when this was last asked. */
   isNews(): boolean {
     const before = this.#told;
-    this.#told = `${this.starts.length} ${this.signals.length} ${this.ended?.at}`;
+    this.#told = this.starts.length + this.signals.length + (this.ended === undefined ? 0 : 1);
     return this.#told !== before;
   }
 
   observe(made: ReadonlySet<unknown>): CallObservation {
-    const seen = create(CallObservationSchema, {
+    return {
       id: this.id,
-      startsMs: this.starts.map(BigInt),
-      signalsMs: this.signals.map(BigInt),
-    });
-    if (this.ended === undefined) {
-      seen.end = { case: 'pending', value: create(PendingSchema) };
-      return seen;
-    }
-    seen.endedMs = BigInt(this.ended.at);
-    if ('error' in this.ended) seen.end = { case: 'error', value: observeError(this.ended.error, this.controller.signal, made) };
-    else seen.end = { case: 'ok', value: create(ValueSchema, textOf(this.ended.value)) };
-    return seen;
+      startsMs: [...this.starts],
+      signalsMs: [...this.signals],
+      end: this.#end(made),
+      endedMs: this.ended?.at,
+    };
   }
-}
 
-function textOf(value: unknown): { text?: string } {
-  return typeof value === 'string' ? { text: value } : {};
+  #end(made: ReadonlySet<unknown>): CallObservation['end'] {
+    if (this.ended === undefined) return { $case: 'pending', value: {} };
+    if ('error' in this.ended) {
+      return { $case: 'error', value: observeError(this.ended.error, this.controller.signal, made) };
+    }
+    const { value } = this.ended;
+    return { $case: 'ok', value: { text: typeof value === 'string' ? value : undefined } };
+  }
 }
 
 function observeError(error: unknown, signal: AbortSignal, made: ReadonlySet<unknown>): CallError {
-  if (errorCode(error) === 'cancelled' || (signal.aborted && error === signal.reason)) {
-    return create(CallErrorSchema, { code: 'cancelled' });
+  const code = errorCode(error);
+  if (code === 'cancelled' || (signal.aborted && error === signal.reason)) {
+    return { code: 'cancelled', message: '', same: false };
   }
-  const seen = create(CallErrorSchema, { code: errorCode(error), same: made.has(error) });
-  if (error instanceof Error) {
-    seen.message = error.message;
-    if (error.cause !== undefined) seen.cause = errorCode(error.cause);
-  }
-  if (error instanceof PolicyError) seen.policy = error.policy;
-  if (error instanceof CircuitOpenError && error.retryAfterMs !== undefined) {
-    seen.retryAfterMs = BigInt(Math.ceil(error.retryAfterMs));
-  }
-  return seen;
+  const isError = error instanceof Error;
+  return {
+    code,
+    message: isError ? error.message : '',
+    policy: error instanceof PolicyError ? error.policy : undefined,
+    retryAfterMs: error instanceof CircuitOpenError ? whole(error.retryAfterMs) : undefined,
+    same: made.has(error),
+    cause: isError && error.cause !== undefined ? errorCode(error.cause) : undefined,
+  };
+}
+
+/** Milliseconds as the protocol has them. */
+export function whole(ms: number | undefined): number | undefined {
+  return ms && Math.ceil(ms);
 }

@@ -23,18 +23,15 @@ import type {
   Policy as PolicyMessage,
   ProviderFile,
   Retry as RetryMessage,
-} from './gen/test_driver_pb.js';
+} from './gen/test_driver.js';
 import { Record as Seen, Unsupported, type Stage } from './script.js';
 
 type Random = () => number;
 type Options = Record<string, unknown>;
 
-/** The options of a message that are present: whole numbers as numbers, names as they are. */
+/** The options of a message that are present; those that are messages themselves, or lists, are left out. */
 function given(message: object): Options {
-  const entries = Object.entries(message).filter(
-    ([name, value]) => !name.startsWith('$') && value !== undefined && typeof value !== 'object',
-  );
-  return Object.fromEntries(entries.map(([name, value]) => [name, typeof value === 'bigint' ? Number(value) : value]));
+  return Object.fromEntries(Object.entries(message).filter(([, value]) => value !== undefined && typeof value !== 'object'));
 }
 
 function matchesError(match: Match): (error: unknown) => boolean {
@@ -67,7 +64,7 @@ function retry(message: RetryMessage | undefined, random: Random): RetryOptions 
 
 export function policy({ name, pattern }: PolicyMessage, stage: Stage, random: Random): Policy {
   const common = { clock: stage.clock, ...(name !== undefined && { name }) };
-  switch (pattern.case) {
+  switch (pattern?.$case) {
     case 'circuitBreaker':
       return new CircuitBreaker({ ...circuitBreaker(pattern.value), ...common });
     case 'retry':
@@ -118,7 +115,7 @@ export function effective({ file, provider }: ProviderFile): string {
 /** The monitor, and its circuits in the order of the trace. */
 export function health(message: HealthMessage, stage: Stage): { monitor: ServiceHealthMonitor; circuits: CircuitBreaker[] } {
   const circuits = message.circuits.map(({ name, pattern }) => {
-    const options = pattern.case === 'circuitBreaker' ? circuitBreaker(pattern.value) : {};
+    const options = pattern?.$case === 'circuitBreaker' ? circuitBreaker(pattern.value) : {};
     return new CircuitBreaker({ ...options, name: name ?? '', clock: stage.clock });
   });
   const checks = message.checks.map(({ provider, rounds }) => {
