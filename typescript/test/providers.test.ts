@@ -95,7 +95,7 @@ providers:
     expect(faultsOf(new Uint8Array([0x0a, 0xff]))).toEqual(['syntax  2']);
   });
 
-  it('never makes the reader throw anything but its own error', () => {
+  it('never makes the reader throw anything but its own error', { timeout: 60_000 }, () => {
     const word = fc.constantFrom('providers', 'a', 'retry', 'extend', 'window', 'kind', 'count', '&x', '*x', '!!int', '? ', '- ', ': ', '{', '}', '[', ']', '|', '"', '\n', '\n  ', '0', '.inf', '~', '__proto__', 'constructor', '%', '---\n', '\t');
     const text = fc.oneof(
       fc.string({ unit: 'binary' }),
