@@ -80,8 +80,12 @@ class Run {
   #facade: ResilienceFacade<string | undefined> | undefined;
   #monitor: ServiceHealthMonitor | undefined;
   #monitoring = false;
+  /** Where nobody listens, a caller who never gives up brings no signal, as most callers do not. */
+  readonly #bringsSignal: (call: Call) => boolean;
 
   constructor(trace: Trace) {
+    const gaveUp = new Set(trace.steps.map(({ action }) => action?.$case === 'cancel' && action.value));
+    this.#bringsSignal = ({ id, cancelled }) => !trace.unheard || cancelled || gaveUp.has(id);
     let drawn = 0;
     const random = (): number => {
       const next = trace.random[drawn++];
@@ -177,10 +181,11 @@ class Run {
     }
   }
 
-  #call({ id, key, op, fallback, cancelled }: Call): void {
+  #call(call: Call): void {
+    const { id, key, op, fallback, cancelled } = call;
     const record = new Record(id);
     this.#records.set(id, record);
-    const { signal } = record.controller;
+    const signal = this.#bringsSignal(call) ? record.controller.signal : undefined;
     if (cancelled) record.controller.abort(new Error('the caller gave up'));
     const operation = this.stage.operation(record, op);
     const handler = fallback && this.stage.handler(fallback);
