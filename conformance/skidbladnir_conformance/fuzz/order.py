@@ -39,6 +39,9 @@ def is_crowded(document: Document, seen: pb.Observation) -> bool:
     if not seen.steps:
         return False
     subject = document["subject"]
+    caches, abandons = "'cache': {" in str(subject), "'abandon'" in str(subject)
+    if not (caches or abandons):
+        return False
     calls = latest_calls(seen).values()
     at_work: dict[int, set[str]] = defaultdict(set)
     for call in calls:
@@ -46,7 +49,6 @@ def is_crowded(document: Document, seen: pb.Observation) -> bool:
             at_work[at].add(call.id)
     ends = {call.ended_ms for call in calls if call.HasField("ended_ms")}
     signals = {at for call in calls for at in call.signals_ms}
-    caches, abandons = "'cache': {" in str(subject), "'abandon'" in str(subject)
     if caches and (_together(seen) or (abandons and signals)):
         return True
     if _something_around_a_cache(subject) and any(len(at_work[at]) > 1 for at in ends):
