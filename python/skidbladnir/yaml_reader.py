@@ -102,7 +102,14 @@ class _Open:
 
     path: str
     value: dict[str, Any] | list[Any]
+    is_nowhere: bool = False
+    """Within a key that is a collection, or beneath one: nothing in it has a path."""
     key: str | None = None
+    is_key_collection: bool = False
+
+    def hides(self) -> bool:
+        """Whether what follows in it is nowhere."""
+        return self.is_nowhere or self.is_key_collection
 
     def expects_key(self) -> bool:
         return isinstance(self.value, dict) and self.key is None
@@ -116,6 +123,7 @@ class _Open:
         else:
             self.value[str(self.key)] = value
             self.key = None
+            self.is_key_collection = False
 
 
 class _Builder:
@@ -148,7 +156,7 @@ class _Builder:
 
     def _begin(self, event: Any) -> bool:
         """Opens a collection; False when it is too deep."""
-        if len(self._open) >= MAX_DEPTH:
+        if len(self._open) >= MAX_DEPTH and not self._open[-1].hides():
             self._document.faults.clear()
             self._fault("too_deep", "", event, f"{MAX_DEPTH + 1} levels", f"at most {MAX_DEPTH} levels")
             return False
@@ -156,15 +164,16 @@ class _Builder:
         parent = self._open[-1] if self._open else None
         if parent is not None and parent.expects_key():
             self._fault("type", parent.path, event, "a collection as a key", "keys that are strings")
-            parent.key = "?"  # the value that follows has it
-            self._open.append(_Open(self._path(), value))
+            parent.key, parent.is_key_collection = "?", True  # of the value that follows
+            self._open.append(_Open(self._path(), value, is_nowhere=True))
             return True
         path = self._path()
         self._check_properties(event, path)
         self._document.lines[path] = event.start_mark.line + 1
+        is_nowhere = parent is not None and parent.hides()
         if parent is not None:
             parent.add(value)
-        self._open.append(_Open(path, value))
+        self._open.append(_Open(path, value, is_nowhere))
         return True
 
     def _alias(self, event: Any, name: str) -> None:
@@ -207,7 +216,8 @@ class _Builder:
             self._fault("tag", path, event, event.tag, "no tags")
 
     def _fault(self, code: str, path: str, event: Any, value: object, allowed: str) -> None:
-        self._document.faults.append(Fault(code, path, event.start_mark.line + 1, value, allowed))
+        if not (self._open and self._open[-1].hides()):
+            self._document.faults.append(Fault(code, path, event.start_mark.line + 1, value, allowed))
 
 
 def _resolve(text: str) -> object:
