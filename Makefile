@@ -62,7 +62,7 @@ mutants: drivers $(MUTATION_TOOLS) ## Tries the catalogue against mutants of eve
 	$(VENV)/bin/conformance mutants
 
 mutants-sample: drivers $(MUTATION_TOOLS) ## The same for some mutants of each language
-	$(VENV)/bin/conformance mutants --sample 150 --seed 1
+	$(VENV)/bin/conformance mutants --sample 60 --seed 1
 
 BENCH_ROUNDS ?= 15
 
