@@ -68,7 +68,7 @@ func errorText(err error) string {
 		lines = append(lines, fmt.Sprintf("%T", each))
 		carried = append(carried, osCodes(each)...)
 		if carrier, ok := each.(interface{ StatusCode() int }); ok {
-			if status := carrier.StatusCode(); status != 0 {
+			if status := carrier.StatusCode(); status >= 100 && status <= 599 {
 				carried = append(carried, fmt.Sprintf("%d %s", status, reasonPhrases[status]))
 			}
 		}
