@@ -102,7 +102,7 @@ class _Open:
 
     path: str
     value: dict[str, Any] | list[Any]
-    is_nowhere: bool = False
+    is_nowhere: bool
     """Within a key that is a collection, or beneath one: nothing in it has a path."""
     key: str | None = None
     is_key_collection: bool = False
