@@ -161,8 +161,14 @@ def _differs(trace: Trace, clean: Answer | None, answer: Answer | None) -> bool:
 
 
 def own_traces_first(mutant: Mutant, traces: Sequence[Trace]) -> tuple[list[Trace], list[Trace]]:
-    """The traces of the mutated file's pattern, and the others."""
+    """The traces of the mutated file's pattern, and the others; of both the long ones last."""
     stem = Path(mutant.file).stem.replace("-", "_")
     folder = "providers" if "providers" in mutant.file or stem.startswith("yaml") else FOLDERS.get(stem, stem)
     own = [trace for trace in traces if folder.startswith(trace.pattern)]
-    return own, [trace for trace in traces if not folder.startswith(trace.pattern)]
+    others = [trace for trace in traces if not folder.startswith(trace.pattern)]
+    return sorted(own, key=_is_long), sorted(others, key=_is_long)
+
+
+def _is_long(trace: Trace) -> bool:
+    """A file that is made by repeating a text takes longer to read than all others together."""
+    return bool(trace.message.subject.provider_file.repeat)
