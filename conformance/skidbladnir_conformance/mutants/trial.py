@@ -20,6 +20,7 @@ from skidbladnir_conformance.trace import Trace
 CLEAN = "clean"
 # Traces sent ahead of their answers: few of the first batch, as most of it will not be needed.
 AHEAD = (8, 64)
+LONG = 10_000
 # Files whose traces stand in a folder of another name.
 FOLDERS = {"circuit": "circuit_breaker", "window": "circuit_breaker", "compose": "composition", "matching": "retry"}
 
@@ -170,5 +171,5 @@ def own_traces_first(mutant: Mutant, traces: Sequence[Trace]) -> tuple[list[Trac
 
 
 def _is_long(trace: Trace) -> bool:
-    """A file that is made by repeating a text takes longer to read than all others together."""
-    return bool(trace.message.subject.provider_file.repeat)
+    """Reading the longest files takes longer than all other traces together."""
+    return trace.message.ByteSize() > LONG
