@@ -49,8 +49,8 @@ class Clean:
 
     @classmethod
     def measured(cls, answers: Mapping[str, Mapping[str, Answer | None]], wire: Mapping[tuple[str, str], bytes], seconds: float) -> Clean:
-        """For one answer a mutant may take longer than the unmutated drivers took for the catalogue."""
-        return cls(answers, wire, answer_seconds=1 + seconds, seconds=5 + 5 * seconds)
+        """For one answer a mutant may take a good part of what the unmutated drivers took for the catalogue: more than for any one."""
+        return cls(answers, wire, answer_seconds=1 + seconds / 4, seconds=5 + 5 * seconds)
 
     def doubled(self) -> Clean:
         return replace(self, answer_seconds=2 * self.answer_seconds, seconds=2 * self.seconds)
