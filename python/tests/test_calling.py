@@ -128,6 +128,21 @@ class TestWrapWithAKey:
         assert [wrapped("a"), wrapped("a"), wrapped("a", times=2), wrapped("b")] == ["a", "a", "aa", "b"]
         assert calls == ["a", "a", "b"]
 
+    def test_makes_the_key_for_an_async_function(self) -> None:
+        calls: list[str] = []
+
+        async def upper(name: str) -> str:
+            calls.append(name)
+            return name.upper()
+
+        wrapped = Cache(ttl=60).wrap(upper, key=lambda name: name)
+
+        async def main() -> list[str]:
+            return [await wrapped("a"), await wrapped("a"), await wrapped("b")]
+
+        assert asyncio.run(main()) == ["A", "A", "B"]
+        assert calls == ["a", "b"]
+
     def test_shares_what_async_and_sync_callers_fetched(self) -> None:
         cache = Cache(ttl=60)
         assert asyncio.run(cache.execute(lambda: greet("Ada"), key="ada")) == "Hello Ada!"

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from policy_support import Events
-from skidbladnir import Bulkhead, Cache, CircuitBreaker, Fallback, ResilienceFacade, Retry, Timeout, compose
+from skidbladnir import Bulkhead, BulkheadStats, Cache, CircuitBreaker, Clock, Fallback, ResilienceFacade, Retry, Timeout, compose
 from skidbladnir.testing import VirtualLoop
 
 WAYS = [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError]
@@ -67,6 +67,29 @@ def test_from_an_async_operation(way: type[BaseException]) -> None:
 
     assert asyncio.run(main()) == "the next call"
     assert (breaker.stats().cancelled, bulkhead.stats().concurrent_executions) == (1, 0)
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+def test_from_the_queue_of_a_bulkhead(handed_over: bool) -> None:
+    class Interrupted:
+        def wait(self, until: int | None) -> bool:
+            if handed_over:
+                first.__exit__(None, None, None)
+            raise KeyboardInterrupt
+
+        def set(self) -> bool:
+            return True
+
+    class InterruptedClock(Clock):
+        def waiter(self) -> Interrupted:
+            return Interrupted()
+
+    bulkhead = Bulkhead(max_concurrent_calls=1, clock=InterruptedClock())
+    first = bulkhead.guard()
+    first.__enter__()
+    with pytest.raises(KeyboardInterrupt):
+        bulkhead.call(lambda: pytest.fail("was interrupted"))
+    assert bulkhead.stats() == BulkheadStats(concurrent_executions=0 if handed_over else 1, queue_size=0)
 
 
 def test_abandoned_thread_passes_an_interrupt_to_its_caller() -> None:
