@@ -20,6 +20,7 @@ from skidbladnir_conformance.trace import Trace
 CLEAN = "clean"
 # Traces sent ahead of their answers: few of the first batch, as most of it will not be needed.
 AHEAD = (8, 64)
+# Bytes of a trace that takes long.
 LONG = 10_000
 # Files whose traces stand in a folder of another name.
 FOLDERS = {"circuit": "circuit_breaker", "window": "circuit_breaker", "compose": "composition", "matching": "retry"}
