@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Collection
 
 from skidbladnir_conformance import test_driver_pb2 as pb
 from skidbladnir_conformance.fuzz.generate import Document
@@ -33,13 +34,14 @@ def is_sequential(document: Document, seen: pb.Observation) -> bool:
 def is_crowded(document: Document, seen: pb.Observation) -> bool:
     """Whether calls met at one instant where nothing says who comes first.
 
-    Those who waited for one fetch go on together when it ends; and an operation that was abandoned ends beside its call.
+    Those who waited for one fetch go on together when it ends; and an operation, or a retry, that was abandoned ends beside
+    its call, and beside the next attempt where that comes at once.
     Where a slot is handed over, on the other hand, the order is fixed (BH-3).
     """
     if not seen.steps:
         return False
     subject = document["subject"]
-    caches, abandons = "'cache': {" in str(subject), "'abandon'" in str(subject)
+    caches, abandons = _has_cache(subject), "'abandon'" in str(subject)
     if not (caches or abandons):
         return False
     calls = latest_calls(seen).values()
@@ -48,12 +50,24 @@ def is_crowded(document: Document, seen: pb.Observation) -> bool:
         for at in (*call.starts_ms, *call.signals_ms, *([call.ended_ms] if call.HasField("ended_ms") else [])):
             at_work[at].add(call.id)
     ends = {call.ended_ms for call in calls if call.HasField("ended_ms")}
-    signals = {at for call in calls for at in call.signals_ms}
+    abandoned = {event.at_ms for step in seen.steps for event in step.events if event.type == "call_abandoned"}
+    signals = abandoned.union(*(call.signals_ms for call in calls))
     if caches and (_together(seen) or (abandons and signals)):
         return True
     if _something_around_a_cache(subject) and any(len(at_work[at]) > 1 for at in ends):
         return True
-    return abandons and any(len(at_work[at]) > 1 for at in signals)
+    return abandons and (any(len(at_work[at]) > 1 for at in signals) or _retried_at_once(seen, abandoned))
+
+
+def _has_cache(subject: Document) -> bool:
+    return "'cache': {" in str(subject) or subject.get("facade", {"cache": None}).get("cache", {}) is not None
+
+
+def _retried_at_once(seen: pb.Observation, instants: Collection[int]) -> bool:
+    """Whether a call was tried again at one of these instants, without a delay."""
+    return any(
+        event.type == "retry_scheduled" and event.at_ms in instants and not event.delay_ms for step in seen.steps for event in step.events
+    )
 
 
 def _something_around_a_cache(subject: Document) -> bool:
