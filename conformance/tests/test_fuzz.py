@@ -359,6 +359,20 @@ def test_order_is_fixed_where_calls_do_not_overlap(seen: dict[str, tuple[Documen
     assert is_crowded({**document, "subject": around}, observation)
 
 
+@pytest.mark.parametrize(("delay", "crowded"), [(0, True), (1, False)])
+def test_next_attempt_at_once_meets_the_abandoned_one(delay: int, crowded: bool) -> None:
+    subject: Document = {"compose": [{"retry": {}}, {"timeout": {"mode": "abandon"}}, {"bulkhead": {}}]}
+    events = [pb.Event(type="call_abandoned", at_ms=1), pb.Event(type="retry_scheduled", at_ms=1, delay_ms=delay)]
+    assert is_crowded({"subject": subject}, pb.Observation(steps=[pb.StepObservation(events=events)])) is crowded
+
+
+@pytest.mark.parametrize(("cache", "crowded"), [({}, True), ({"cache": {}}, True), ({"cache": None}, False)])
+def test_abandoned_retry_ends_beside_who_takes_over(cache: Document, crowded: bool) -> None:
+    subject: Document = {"facade": {"timeout": {"mode": "abandon"}, **cache}}
+    seen = pb.Observation(steps=[pb.StepObservation(events=[pb.Event(type="call_abandoned", at_ms=1)])])
+    assert is_crowded({"subject": subject}, seen) is crowded
+
+
 def test_kinds_are_folders_of_the_catalogue() -> None:
     assert {make_document(1, number)["id"].partition("/")[0] for number in range(300)} == set(KINDS)
 
