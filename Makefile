@@ -78,7 +78,7 @@ bench-go: ## Measures the Go package beside its peers (BENCH_ROUNDS=15)
 	cd go/bench && $(BENCHSTAT) -filter '.name:Contention .unit:cpu-sec/op /impl:/^skid/' -row /case,/impl -col /gomaxprocs ../../build/bench/go.txt
 
 bench-typescript: typescript/build/driver.cjs typescript/bench/node_modules/.stamp ## Measures the TypeScript package beside its peers
-	cd typescript/bench && ../node_modules/.bin/tsup
+	cd typescript/bench && ../node_modules/.bin/tsup --config ../tsup.tools.ts
 	node --expose-gc typescript/bench/build/main.js --out build/bench/typescript.json
 
 report: drivers ## Writes build/report.html: every trace drawn, with the figures of coverage, mutation and exploration
@@ -152,8 +152,8 @@ typescript/node_modules/.stamp: typescript/package-lock.json
 	cd typescript && npm install --no-save --no-audit --no-fund --loglevel=error
 	touch $@
 
-typescript/load/build/main.js: $(TS_SOURCES) $(wildcard typescript/load/*.ts) typescript/load/node_modules/.stamp
-	cd typescript/load && ../node_modules/.bin/tsup
+typescript/load/build/main.js: $(TS_SOURCES) $(wildcard typescript/load/*.ts) typescript/tsup.tools.ts typescript/load/node_modules/.stamp
+	cd typescript/load && ../node_modules/.bin/tsup --config ../tsup.tools.ts
 
 typescript/bench/node_modules/.stamp typescript/load/node_modules/.stamp: typescript/%/node_modules/.stamp: typescript/%/package-lock.json
 	cd $(dir $<) && npm install --no-save --no-audit --no-fund --loglevel=error
