@@ -60,7 +60,9 @@ def is_crowded(document: Document, seen: pb.Observation) -> bool:
 
 
 def _has_cache(subject: Document) -> bool:
-    return "'cache': {" in str(subject) or subject.get("facade", {"cache": None}).get("cache", {}) is not None
+    if "facade" in subject:
+        return subject["facade"].get("cache", {}) is not None  # it has one unless that is turned off
+    return "'cache': {" in str(subject)
 
 
 def _retried_at_once(seen: pb.Observation, instants: Collection[int]) -> bool:
