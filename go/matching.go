@@ -66,7 +66,9 @@ func errorText(err error) string {
 	var carried []string
 	walk(err, func(each error) {
 		lines = append(lines, fmt.Sprintf("%T", each))
-		carried = append(carried, osCodes(each)...)
+		if code := osCode(each); code != "" {
+			carried = append(carried, code)
+		}
 		if carrier, ok := each.(interface{ StatusCode() int }); ok {
 			if status := carrier.StatusCode(); status >= 100 && status <= 599 {
 				carried = append(carried, fmt.Sprintf("%d %s", status, reasonPhrases[status]))
@@ -108,23 +110,25 @@ func walk(err error, visit func(error)) {
 	}
 }
 
-// osCodes are the symbolic codes of what an error itself says, not of what it wraps.
-func osCodes(err error) []string {
+// osCode is the symbolic code of what an error itself says, not of what it wraps; empty: none.
+func osCode(err error) string {
 	switch err := err.(type) {
 	case syscall.Errno:
-		return []string{errnoNames[err]}
+		return errnoNames[err]
 	case *net.DNSError:
-		if err.IsNotFound {
-			return []string{"ENOTFOUND"}
+		switch {
+		case err.IsNotFound:
+			return "ENOTFOUND"
+		case err.IsTemporary && !err.IsTimeout:
+			return "EAI_AGAIN"
 		}
 	case *url.Error:
 		if errors.Is(err.Err, io.EOF) || errors.Is(err.Err, io.ErrUnexpectedEOF) {
-			// The peer closed the connection without an answer; the second is what Node.js calls it.
-			return []string{"ECONNRESET", "socket hang up"}
+			return "ECONNRESET" // the peer closed the connection without an answer
 		}
 	}
 	if network, ok := err.(net.Error); ok && network.Timeout() {
-		return []string{"ETIMEDOUT"}
+		return "ETIMEDOUT"
 	}
-	return nil
+	return ""
 }

@@ -54,10 +54,12 @@ func TestTextOfAnErrorHasItsCodesAndStatus(t *testing.T) {
 		{"ECONNRESET", wrapped(os.NewSyscallError("write", syscall.EPIPE)), false},
 		{"EPIPE", errors.Join(errBoom, syscall.EPIPE), true},
 		{"ECONNRESET", &url.Error{Op: "Get", URL: "http://zephyr", Err: io.EOF}, true},
-		{"socket hang up", &url.Error{Op: "Get", URL: "http://zephyr", Err: io.ErrUnexpectedEOF}, true},
+		{"ECONNRESET", &url.Error{Op: "Get", URL: "http://zephyr", Err: io.ErrUnexpectedEOF}, true},
 		{"ECONNRESET", io.EOF, false}, // the end of a file is no reset
 		{"ENOTFOUND", wrapped(&net.DNSError{IsNotFound: true}), true},
 		{"ENOTFOUND", wrapped(&net.DNSError{IsTimeout: true}), false},
+		{"EAI_AGAIN", wrapped(&net.DNSError{IsTemporary: true}), true},
+		{"EAI_AGAIN", wrapped(&net.DNSError{IsTemporary: true, IsTimeout: true}), false},
 		{"ETIMEDOUT", wrapped(&net.DNSError{IsTimeout: true}), true},
 		{"ETIMEDOUT", wrapped(os.ErrDeadlineExceeded), true},
 		{"503 Service Unavailable", wrapped(statusError{503}), true},
@@ -67,7 +69,7 @@ func TestTextOfAnErrorHasItsCodesAndStatus(t *testing.T) {
 		{"599 ", statusError{599}, true},
 		{"0 ", statusError{}, false},
 		{"/(?m)^ECONNRESET$/", &url.Error{Op: "Get", URL: "http://zephyr", Err: io.EOF}, true},
-		{"/(?m)^socket hang up$/", &url.Error{Op: "Get", URL: "http://zephyr", Err: io.EOF}, true},
+		{"/(?m)^ECONNRESET$/", &url.Error{Op: "Get", URL: "http://zephyr", Err: io.EOF}, true},
 		{"ECONNRESET", &url.Error{Op: "Get", URL: "http://zephyr", Err: errBoom}, false},
 		{"/(?m)^ETIMEDOUT$/", os.ErrDeadlineExceeded, true},
 		{"/(?m)^ENETUNREACH$/", syscall.Errno(10051), true}, // those of Windows Sockets

@@ -43,7 +43,7 @@ def present(message: Message) -> Iterator[tuple[str, Any]]:
 
 def flat_step(step: pb.StepObservation, events: Sequence[pb.Event] | None = None) -> Flat:
     """All that was seen after a step: ``calls.a.error``, ``policies.cache.size``, ``events[0].type``, ..."""
-    flat: Flat = {"now_ms": step.now_ms, "running": step.running}
+    flat: Flat = {"now_ms": step.now_ms, "running": step.running, "reported": step.reported}
     for call in step.calls:
         path = f"calls.{call.id}"
         flat.update({f"{path}.{name}": value for name, value in _end(call)})
@@ -68,9 +68,7 @@ def flat_step(step: pb.StepObservation, events: Sequence[pb.Event] | None = None
 
 def flat_expectation(expect: dict[str, Any]) -> Flat:
     """An expectation in the same form. None: absent."""
-    flat: Flat = {}
-    if "running" in expect:
-        flat["running"] = expect["running"]
+    flat: Flat = {name: expect[name] for name in ("running", "reported") if name in expect}
     for call, wanted in expect.get("calls", {}).items():
         flat.update({f"calls.{call}.{name}": value for name, value in _named(wanted).items()})
     for section in ("policies", "health"):

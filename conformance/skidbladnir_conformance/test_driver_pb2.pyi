@@ -1,10 +1,26 @@
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class Listener(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LISTENER_UNSPECIFIED: _ClassVar[Listener]
+    LISTENER_RECORDING: _ClassVar[Listener]
+    LISTENER_GIVEN: _ClassVar[Listener]
+    LISTENER_FAILING: _ClassVar[Listener]
+    LISTENER_REMOVED: _ClassVar[Listener]
+    LISTENER_LOOKING: _ClassVar[Listener]
+LISTENER_UNSPECIFIED: Listener
+LISTENER_RECORDING: Listener
+LISTENER_GIVEN: Listener
+LISTENER_FAILING: Listener
+LISTENER_REMOVED: Listener
+LISTENER_LOOKING: Listener
 
 class DescribeRequest(_message.Message):
     __slots__ = ()
@@ -55,18 +71,29 @@ class ReplayBatchesResponse(_message.Message):
     def __init__(self, responses: _Optional[_Iterable[_Union[ReplayResponse, _Mapping]]] = ...) -> None: ...
 
 class Trace(_message.Message):
-    __slots__ = ("id", "subject", "steps", "random", "unheard")
+    __slots__ = ("id", "subject", "steps", "random", "unheard", "listeners", "misfits")
+    class MisfitsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     ID_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     RANDOM_FIELD_NUMBER: _ClassVar[int]
     UNHEARD_FIELD_NUMBER: _ClassVar[int]
+    LISTENERS_FIELD_NUMBER: _ClassVar[int]
+    MISFITS_FIELD_NUMBER: _ClassVar[int]
     id: str
     subject: Subject
     steps: _containers.RepeatedCompositeFieldContainer[Step]
     random: _containers.RepeatedScalarFieldContainer[float]
     unheard: bool
-    def __init__(self, id: _Optional[str] = ..., subject: _Optional[_Union[Subject, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., random: _Optional[_Iterable[float]] = ..., unheard: _Optional[bool] = ...) -> None: ...
+    listeners: _containers.RepeatedScalarFieldContainer[Listener]
+    misfits: _containers.ScalarMap[str, str]
+    def __init__(self, id: _Optional[str] = ..., subject: _Optional[_Union[Subject, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., random: _Optional[_Iterable[float]] = ..., unheard: _Optional[bool] = ..., listeners: _Optional[_Iterable[_Union[Listener, str]]] = ..., misfits: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Subject(_message.Message):
     __slots__ = ("composition", "facade", "health", "provider_file")
@@ -421,20 +448,22 @@ class Fault(_message.Message):
     def __init__(self, code: _Optional[str] = ..., path: _Optional[str] = ..., line: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
 
 class StepObservation(_message.Message):
-    __slots__ = ("now_ms", "calls", "policies", "events", "health", "running")
+    __slots__ = ("now_ms", "calls", "policies", "events", "health", "running", "reported")
     NOW_MS_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
     POLICIES_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     HEALTH_FIELD_NUMBER: _ClassVar[int]
     RUNNING_FIELD_NUMBER: _ClassVar[int]
+    REPORTED_FIELD_NUMBER: _ClassVar[int]
     now_ms: int
     calls: _containers.RepeatedCompositeFieldContainer[CallObservation]
     policies: _containers.RepeatedCompositeFieldContainer[PolicyState]
     events: _containers.RepeatedCompositeFieldContainer[Event]
     health: _containers.RepeatedCompositeFieldContainer[ProviderHealth]
     running: int
-    def __init__(self, now_ms: _Optional[int] = ..., calls: _Optional[_Iterable[_Union[CallObservation, _Mapping]]] = ..., policies: _Optional[_Iterable[_Union[PolicyState, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., health: _Optional[_Iterable[_Union[ProviderHealth, _Mapping]]] = ..., running: _Optional[int] = ...) -> None: ...
+    reported: int
+    def __init__(self, now_ms: _Optional[int] = ..., calls: _Optional[_Iterable[_Union[CallObservation, _Mapping]]] = ..., policies: _Optional[_Iterable[_Union[PolicyState, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., health: _Optional[_Iterable[_Union[ProviderHealth, _Mapping]]] = ..., running: _Optional[int] = ..., reported: _Optional[int] = ...) -> None: ...
 
 class CallObservation(_message.Message):
     __slots__ = ("id", "starts_ms", "signals_ms", "pending", "ok", "error", "ended_ms")

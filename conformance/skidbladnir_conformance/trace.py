@@ -16,7 +16,7 @@ from skidbladnir_conformance.yaml_nodes import shown
 PATTERNS = ("circuit_breaker", "retry", "bulkhead", "timeout", "cache", "fallback")
 FACADE_PATTERNS = PATTERNS[:-1]
 """The sections of a facade; its fallback comes with the call."""
-FEATURES = (*PATTERNS, "composition", "facade", "health", "providers", "cancel")
+FEATURES = (*PATTERNS, "composition", "facade", "health", "providers", "cancel", "listeners", "dynamic_types")
 ACTIONS = (
     "call",
     "cancel",
@@ -39,6 +39,10 @@ LEVELS = (
     "the facade, the health monitor, provider files",
 )
 """What a port can do at each level, in the order in which a new one is best written."""
+LISTENERS = ("recording", "given", "failing", "removed", "looking")
+"""Who can listen to a subject; without a word in the trace it is one that records."""
+TOLD = ("events", "reported")
+"""What is seen by listening."""
 UNHEARD = " (unheard)"
 TARGETED = ("clear", "close", "force_open", "disable", "reset", "check_health", "start", "stop")
 
@@ -66,7 +70,7 @@ class Trace:
         message.CopyFrom(self.message)
         message.id, message.unheard = f"{self.id}{UNHEARD}", True
         expects = tuple(
-            None if expect is None else {name: value for name, value in expect.items() if name != "events"} or None
+            None if expect is None else {name: value for name, value in expect.items() if name not in TOLD} or None
             for expect in self.expects
         )
         return replace(self, id=message.id, message=message, expects=expects)
@@ -79,7 +83,9 @@ class Trace:
     @cached_property
     def hash(self) -> str:
         """Changes with what it does and expects."""
-        content = json.dumps([self.raw["subject"], self.raw.get("random"), self.raw.get("steps"), self.expect, self.free_order, self.message.unheard])
+        parts = [self.raw["subject"], self.raw.get("random"), self.raw.get("steps"), self.expect, self.free_order, self.message.unheard]
+        parts += [self.raw[name] for name in ("listeners", "misfits") if name in self.raw]
+        content = json.dumps(parts)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     @property
@@ -134,6 +140,8 @@ def make_trace(file: Path, line: int, raw: dict[str, Any]) -> Trace:
         random=raw.get("random", []),
         subject=_subject(raw["subject"]),
         steps=[_step(step) for step in steps],
+        listeners=[f"LISTENER_{name.upper()}" for name in raw.get("listeners", [])],
+        misfits={path: json.dumps(value) for path, value in raw.get("misfits", {}).items()},
     )
     return Trace(
         id=raw["id"],
@@ -171,6 +179,10 @@ def needs_of(raw: dict[str, Any]) -> frozenset[str]:
             needs = {pattern}
     if any("cancel" in step or step.get("call", {}).get("cancelled") for step in raw.get("steps", ())):
         needs.add("cancel")
+    if "listeners" in raw:
+        needs.add("listeners")
+    if "misfits" in raw:
+        needs.add("dynamic_types")
     return frozenset(needs)
 
 

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"os"
 	"runtime"
@@ -27,6 +28,7 @@ func main() {
 	out := os.Stdout
 	os.Stdout = os.Stderr // the test prints its own result
 	os.Args = os.Args[:1] // which are the test's flags
+	slog.SetDefault(slog.New(reported))
 	runtime.GOMAXPROCS(1) // goroutines take turns: what happens at one instant has one order
 	match := func(string, string) (bool, error) { return true, nil }
 	serving := func(t *testing.T) {
@@ -93,7 +95,7 @@ func (s *servicer) Describe(context.Context, *testdriverpb.DescribeRequest) (*te
 		Batches:         true,
 		Features: []string{
 			"circuit_breaker", "retry", "bulkhead", "timeout", "cache", "fallback",
-			"composition", "facade", "health", "providers", "cancel",
+			"composition", "facade", "health", "providers", "cancel", "listeners",
 		},
 	}, nil
 }

@@ -56,7 +56,9 @@ func given[V comparable](value V) *V {
 func (r *run) observe() *testdriverpb.StepObservation {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	seen := &testdriverpb.StepObservation{NowMs: r.now(), Running: r.running, Events: r.events}
+	seen := &testdriverpb.StepObservation{
+		NowMs: r.now(), Running: r.running, Events: r.events, Reported: reported.count.Swap(0),
+	}
 	r.events = nil
 	for _, rec := range r.records {
 		if rec.isNews() {

@@ -27,7 +27,10 @@ type run struct {
 	monitor  *skidbladnir.ServiceHealthMonitor
 	watching bool          // the monitor has been started
 	over     chan struct{} // closed when the trace is over
-	unheard  bool          // nobody listens
+	// listeners are those of the trace; none for one that nobody listens to.
+	listeners []testdriverpb.Listener
+
+	heard []hearable
 
 	mu         sync.Mutex
 	records    []*record
@@ -48,7 +51,7 @@ func replay(trace *testdriverpb.Trace) *testdriverpb.ReplayResponse {
 		over:       make(chan struct{}),
 		made:       map[error]bool{},
 		numbers:    trace.GetRandom(),
-		unheard:    trace.GetUnheard(),
+		listeners:  listenersOf(trace),
 		goroutines: runtime.NumGoroutine(),
 	}
 	observation, err := r.replay(trace)
@@ -135,15 +138,6 @@ func effectiveJSON(message *testdriverpb.ProviderFile) (string, error) {
 	return string(text), err
 }
 
-// hear listens to what a subject reports, but for a trace that nobody listens to.
-func (r *run) hear(subject interface {
-	AddListener(skidbladnir.Listener) (remove func())
-}) {
-	if !r.unheard {
-		subject.AddListener(r.listen)
-	}
-}
-
 func (r *run) build(subject *testdriverpb.Subject) (err error) {
 	switch kind := subject.GetKind().(type) {
 	case *testdriverpb.Subject_Composition:
@@ -160,12 +154,12 @@ func (r *run) build(subject *testdriverpb.Subject) (err error) {
 				return err
 			}
 		}
-		r.hear(r.target)
+		r.heard = append(r.heard, r.target)
 	case *testdriverpb.Subject_Facade:
 		if r.facade, err = r.buildFacade(kind.Facade); err != nil {
 			return err
 		}
-		r.hear(r.facade)
+		r.heard = append(r.heard, r.facade)
 		if breaker := r.facade.CircuitBreaker(); breaker != nil {
 			r.policies = append(r.policies, breaker)
 		}
@@ -179,11 +173,18 @@ func (r *run) build(subject *testdriverpb.Subject) (err error) {
 		if r.monitor, err = r.buildMonitor(kind.Health); err != nil {
 			return err
 		}
-		r.hear(r.monitor)
+		r.heard = append(r.heard, r.monitor)
 	default:
 		return unsupported("the kind of the subject is not known to this driver")
 	}
 	r.watch()
+	for _, subject := range r.heard {
+		for _, listener := range r.listeners {
+			if err := r.hear(subject, listener); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
+	"net/url"
 	"os"
 	"strings"
 	"syscall"
@@ -82,20 +84,29 @@ var systemErrors = map[string]error{
 	"ETIMEDOUT":       syscall.ETIMEDOUT,
 }
 
-func newSystemError(code string) error {
-	if code == "ENOTFOUND" {
-		return &net.DNSError{Err: "no such host", IsNotFound: true}
+// systemError is an error with a code, in one of the ways in which Go's packages carry it; turn says which.
+func systemError(code string, turn int) error {
+	forms := []error{os.NewSyscallError("read", systemErrors[code]), systemErrors[code]}
+	switch code {
+	case "ECONNRESET":
+		forms = append(forms, &url.Error{Op: "Get", Err: io.EOF}, &url.Error{Op: "Get", Err: io.ErrUnexpectedEOF})
+	case "ETIMEDOUT":
+		forms = append(forms, os.ErrDeadlineExceeded, &net.DNSError{Err: "i/o timeout", IsTimeout: true, IsTemporary: true})
+	case "ENOTFOUND":
+		forms = []error{&net.DNSError{Err: "no such host", IsNotFound: true}}
+	case "EAI_AGAIN":
+		forms = []error{&net.DNSError{Err: "server misbehaving", IsTemporary: true}}
 	}
-	return os.NewSyscallError("read", systemErrors[code])
+	return forms[turn%len(forms)]
 }
 
-func newScriptedError(script *testdriverpb.Error) *ScriptedError {
+func newScriptedError(script *testdriverpb.Error, turn int) *ScriptedError {
 	err := &ScriptedError{script: script}
 	if script.OsCode != nil {
-		err.system = newSystemError(script.GetOsCode())
+		err.system = systemError(script.GetOsCode(), turn)
 	}
 	if script.Cause != nil {
-		err.cause = newScriptedError(script.GetCause())
+		err.cause = newScriptedError(script.GetCause(), turn)
 	}
 	return err
 }
@@ -186,10 +197,10 @@ func (r *run) finish(ok *testdriverpb.Value, failure *testdriverpb.Error) (resul
 	if failure == nil {
 		return ok.Text, nil
 	}
-	err := newScriptedError(failure)
 	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := newScriptedError(failure, len(r.made))
 	r.made[err] = true
-	r.mu.Unlock()
 	return nil, err
 }
 

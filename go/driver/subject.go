@@ -21,27 +21,27 @@ func (r *run) policy(message *testdriverpb.Policy) (skidbladnir.Policy, error) {
 	switch pattern := message.GetPattern().(type) {
 	case *testdriverpb.Policy_CircuitBreaker:
 		options := circuitBreaker(pattern.CircuitBreaker)
-		options.Name = name
+		options.Name, options.Listeners = name, r.handedOver()
 		return skidbladnir.NewCircuitBreaker(options)
 	case *testdriverpb.Policy_Retry:
 		options := r.retry(pattern.Retry)
-		options.Name = name
+		options.Name, options.Listeners = name, r.handedOver()
 		return skidbladnir.NewRetry(options)
 	case *testdriverpb.Policy_Bulkhead:
 		options := bulkhead(pattern.Bulkhead)
-		options.Name = name
+		options.Name, options.Listeners = name, r.handedOver()
 		return skidbladnir.NewBulkhead(options)
 	case *testdriverpb.Policy_Timeout:
 		options := timeout(pattern.Timeout)
-		options.Name = name
+		options.Name, options.Listeners = name, r.handedOver()
 		return skidbladnir.NewTimeout(options)
 	case *testdriverpb.Policy_Cache:
 		options := cache(pattern.Cache)
-		options.Name = name
+		options.Name, options.Listeners = name, r.handedOver()
 		return skidbladnir.NewCache[result](options)
 	case *testdriverpb.Policy_Fallback:
 		return skidbladnir.NewFallback(skidbladnir.FallbackOptions[result]{
-			Name:    name,
+			Name: name, Listeners: r.handedOver(),
 			Handler: r.handler(pattern.Fallback.GetHandler()),
 			When:    matchesError(pattern.Fallback.GetWhen()),
 		})
@@ -72,6 +72,7 @@ func (r *run) buildFacade(message *testdriverpb.Facade) (*skidbladnir.Resilience
 		options = config.Options()
 		options.Retry.Random = r.random
 	}
+	options.Listeners = r.handedOver()
 	return skidbladnir.NewResilienceFacade[result](options)
 }
 
@@ -84,6 +85,7 @@ func (r *run) buildMonitor(message *testdriverpb.HealthMonitor) (*skidbladnir.Se
 		CheckTimeout:         duration(message.CheckTimeoutMs),
 		DegradedResponseTime: duration(message.DegradedResponseTimeMs),
 		DegradedFailureRate:  message.DegradedFailureRate,
+		Listeners:            r.handedOver(),
 	}
 	for _, each := range message.GetCircuits() {
 		circuit, err := r.policy(each)
@@ -94,7 +96,7 @@ func (r *run) buildMonitor(message *testdriverpb.HealthMonitor) (*skidbladnir.Se
 		if !ok {
 			return nil, unsupported("a circuit that is not a circuit breaker")
 		}
-		r.hear(breaker)
+		r.heard = append(r.heard, breaker)
 		r.policies = append(r.policies, breaker)
 		options.Circuits[breaker.Name()] = breaker
 	}

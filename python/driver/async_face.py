@@ -8,7 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVarTuple, Unpack
 
+import skidbladnir as sk
 from driver.script import Record
+from driver.ways import Plain
 from skidbladnir import Clock
 from skidbladnir.testing import VirtualLoop
 from skidbladnir_conformance import test_driver_pb2 as pb
@@ -97,11 +99,13 @@ class AsyncFace:
     def advance(self, ms: int) -> None:
         self._loop.advance(ms / 1000)
 
-    def call(self, record: Record, target: Any, scripts: Sequence[pb.Script], *arguments: Any, **options: Any) -> None:
+    def call(
+        self, record: Record, way: Plain, target: Any, scripts: Sequence[pb.Script], *arguments: Any, **options: Any
+    ) -> None:
         async def run() -> None:
             try:
                 operation = self.operation(record, scripts)
-                result = await target.execute(*arguments, operation, **options)
+                result = await way.execute(target, operation, *arguments, **options)
             except BaseException as error:
                 record.end(self.now(), None, error)
             else:
@@ -142,13 +146,11 @@ class AsyncFace:
 
         return healthy
 
-    def run(self, function: Callable[[], Any]) -> None:
-        """Calls a function of the package within the loop."""
+    def start(self, way: Plain, monitor: sk.ServiceHealthMonitor) -> None:
+        self._tasks["start"] = self._loop.create_task(way.start(monitor))
 
-        async def work() -> None:
-            function()
-
-        self._tasks["run"] = self._loop.create_task(work())
+    def stop(self, way: Plain, monitor: sk.ServiceHealthMonitor) -> None:
+        self._tasks["stop"] = self._loop.create_task(way.stop(monitor))
 
     def check_all(self, monitor: Any) -> None:
         self._tasks["round"] = self._loop.create_task(_ended(monitor.check_all()))

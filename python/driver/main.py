@@ -1,6 +1,7 @@
 """The conformance driver of Python: its async face, or with ``--sync`` its sync face.
 
-With ``--free-threaded`` the package goes the ways that it goes in a Python without a GIL.
+With ``--free-threaded`` the package goes the ways that it goes in a Python without a GIL; with ``--wrapped`` calls come by
+guards and decorators.
 
 Serves ``TestDriver`` on loopback, prints the address, and ends when its standard input closes.
 """
@@ -29,13 +30,14 @@ from skidbladnir_conformance import test_driver_pb2 as pb  # noqa: E402
 SERVICE = "skidbladnir.conformance.v1.TestDriver"
 FEATURES = (
     *("circuit_breaker", "retry", "bulkhead", "timeout", "cache", "fallback"),
-    *("composition", "facade", "health", "providers"),
+    *("composition", "facade", "health", "providers", "listeners", "dynamic_types"),
 )
 
 
 class Servicer:
-    def __init__(self, *, sync: bool) -> None:
+    def __init__(self, *, sync: bool, wrapped: bool) -> None:
         self._sync = sync
+        self._wrapped = wrapped
 
     def describe(self, request: pb.DescribeRequest, context: object) -> pb.DescribeResponse:
         return pb.DescribeResponse(
@@ -50,7 +52,7 @@ class Servicer:
     def replay(self, requests: Iterator[pb.ReplayRequest], context: object) -> Iterator[pb.ReplayResponse]:
         face = self._face()
         for request in requests:
-            yield _answer(request.trace, face)
+            yield self._answer(request.trace, face)
         face.close()
 
     def replay_batches(
@@ -58,22 +60,21 @@ class Servicer:
     ) -> Iterator[pb.ReplayBatchesResponse]:
         face = self._face()
         for request in requests:
-            yield pb.ReplayBatchesResponse(responses=[_answer(trace, face) for trace in request.traces])
+            yield pb.ReplayBatchesResponse(responses=[self._answer(trace, face) for trace in request.traces])
         face.close()
 
     def _face(self) -> AsyncFace | SyncFace:
         return SyncFace() if self._sync else AsyncFace()
 
-
-def _answer(trace: pb.Trace, face: AsyncFace | SyncFace) -> pb.ReplayResponse:
-    try:
-        return pb.ReplayResponse(trace_id=trace.id, observation=replay(trace, face))
-    except Unsupported as reason:
-        return pb.ReplayResponse(trace_id=trace.id, unsupported=str(reason))
+    def _answer(self, trace: pb.Trace, face: AsyncFace | SyncFace) -> pb.ReplayResponse:
+        try:
+            return pb.ReplayResponse(trace_id=trace.id, observation=replay(trace, face, wrapped=self._wrapped))
+        except Unsupported as reason:
+            return pb.ReplayResponse(trace_id=trace.id, unsupported=str(reason))
 
 
 def main() -> None:
-    servicer = Servicer(sync="--sync" in sys.argv[1:])
+    servicer = Servicer(sync="--sync" in sys.argv[1:], wrapped="--wrapped" in sys.argv[1:])
     methods: dict[str, Any] = {
         "Describe": grpc.unary_unary_rpc_method_handler(
             servicer.describe, pb.DescribeRequest.FromString, pb.DescribeResponse.SerializeToString

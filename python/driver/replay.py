@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import skidbladnir as sk
@@ -11,6 +12,7 @@ from driver import subjects
 from driver.async_face import AsyncFace
 from driver.script import Record, Unsupported, milliseconds_up
 from driver.sync_face import SyncFace
+from driver.ways import Plain, Wrapped
 from skidbladnir.providers import ProviderFileError, UnknownProviderError
 from skidbladnir_conformance import test_driver_pb2 as pb
 
@@ -18,14 +20,14 @@ Face = AsyncFace | SyncFace
 P = TypeVar("P")
 
 
-def replay(trace: pb.Trace, face: Face) -> pb.Observation:
+def replay(trace: pb.Trace, face: Face, *, wrapped: bool = False) -> pb.Observation:
     face.begin()
     observation = pb.Observation()
     try:
         if trace.subject.WhichOneof("kind") == "provider_file":
             observation.effective_json = json.dumps(subjects.effective(trace.subject.provider_file))
             return observation
-        run = _Run(trace, face)
+        run = _Run(trace, face, Wrapped(guards=not subjects.judges_results(trace.subject)) if wrapped else Plain())
     except sk.ConfigurationError as error:
         observation.faults.add(code=error.fault, path=error.path, message=str(error))
         return observation
@@ -47,38 +49,41 @@ def replay(trace: pb.Trace, face: Face) -> pb.Observation:
 class _Run:
     """The subject of a trace, and what has been seen of it."""
 
-    def __init__(self, trace: pb.Trace, face: Face) -> None:
+    def __init__(self, trace: pb.Trace, face: Face, way: Plain) -> None:
         self._face = face
+        self._way = way
         self._records: dict[str, Record] = {}
         self._events: list[pb.Event] = []
         # Every error that a script made: an error that reaches a caller is "the same" when it is one of them.
         self._made: list[BaseException] = []
         self.monitoring = False
-        random: Iterator[float] = iter(trace.random)
         self._policies: list[Any] = []
         self._circuits: dict[str, sk.CircuitBreaker] = {}
         self._facade: sk.ResilienceFacade | None = None
         self._monitor: sk.ServiceHealthMonitor | None = None
         self._target: Any = None
+        self._watched: list[_Watched] = []
         subject = trace.subject
+        listeners = () if trace.unheard else trace.listeners or (pb.LISTENER_RECORDING,)
+        given = {"listeners": [self._listen]} if pb.LISTENER_GIVEN in listeners else {}
+        build = subjects.Builder(trace, {"clock": face.clock, **given}, self._fallback_handler)
         match subject.WhichOneof("kind"):
             case "composition":
-                self._policies = [
-                    subjects.policy(each, face.clock, lambda: next(random), self._fallback_handler)
-                    for each in subject.composition.policies
-                ]
+                self._policies = [build.policy(each) for each in subject.composition.policies]
+                if "compose" in trace.misfits:
+                    sk.compose(*build.misfitting("")["compose"])  # which refuses them
                 self._target = self._policies[0] if len(self._policies) == 1 else sk.compose(*self._policies)
             case "facade":
-                self._facade = self._target = subjects.facade(subject.facade, face.clock, lambda: next(random))
+                self._facade = self._target = build.facade(subject.facade)
             case "health":
-                self._monitor, self._circuits = subjects.health(subject.health, face.clock, face.check)
+                self._monitor, self._circuits = build.health(subject.health, face.check)
                 self._target = self._monitor
                 self._policies = list(self._circuits.values())
             case kind:
                 raise Unsupported(f"the kind of the subject is not known to this driver: {kind}")
-        if not trace.unheard:
-            for each in (self._target, *self._circuits.values()):
-                each.add_listener(self._listen)
+        for heard in (self._target, *self._circuits.values()):
+            for listener in listeners:
+                self._add_listener(heard, listener)
         prefix = "" if self._facade is None else f"{self._facade.name}."
         self._watched = [
             _Watched(f"{prefix}{policy.pattern}" if prefix else policy.name, policy.stats)
@@ -87,6 +92,23 @@ class _Run:
         ]
         if self._facade is not None:
             self._watched.append(_Watched(self._facade.name, self._facade.status))
+
+    def _add_listener(self, heard: Any, listener: int) -> None:
+        match listener:
+            case pb.LISTENER_RECORDING:
+                heard.add_listener(self._listen)
+            case pb.LISTENER_GIVEN:
+                return  # handed over with the options
+            case pb.LISTENER_FAILING:
+                heard.add_listener(_reports.fail)
+            case pb.LISTENER_REMOVED:
+                remove = heard.add_listener(self._listen)
+                remove()
+                remove()
+            case pb.LISTENER_LOOKING:
+                heard.add_listener(lambda event: [each.read() for each in self._watched])
+            case _:
+                raise Unsupported(f"the listener is not known to this driver: {listener}")
 
     def _fallback_handler(self, script: pb.Script) -> Callable[[Exception], Any]:
         return self._face.handler(Record("handler", made=self._made), [script])
@@ -120,11 +142,11 @@ class _Run:
                 self._face.check_all(self._monitor)
             case "start":
                 assert self._monitor is not None
-                self._face.run(self._monitor.start)
+                self._face.start(self._way, self._monitor)
                 self.monitoring = True
             case "stop":
                 assert self._monitor is not None
-                self._face.run(self._monitor.stop)
+                self._face.stop(self._way, self._monitor)
                 self.monitoring = False
             case action:
                 raise Unsupported(f"the action is not known to this driver: {action}")
@@ -136,9 +158,9 @@ class _Run:
             key = call.key if call.HasField("key") else None
             fallback = self._face.handler(Record(call.id, made=self._made), [call.fallback])
             options = {"fallback": fallback} if call.HasField("fallback") else {}
-            self._face.call(record, self._facade, call.op, key, **options)
+            self._face.call(record, self._way, self._facade, call.op, key, **options)
         else:
-            self._face.call(record, self._target, call.op, **({"key": call.key} if call.HasField("key") else {}))
+            self._face.call(record, self._way, self._target, call.op, **({"key": call.key} if call.HasField("key") else {}))
         if call.cancelled:
             self._face.cancel(record)
 
@@ -175,6 +197,7 @@ class _Run:
     def observe(self, seen: pb.StepObservation) -> None:
         seen.now_ms = self._face.now()
         seen.running = self._face.running
+        seen.reported = _reports.take()
         seen.events.extend(self._events)
         self._events.clear()
         for record in self._records.values():
@@ -184,7 +207,7 @@ class _Run:
             if watched.is_news():
                 watched.observe(seen.policies.add())
         if self._monitor is not None:
-            for provider, health in self._monitor.all_health().items():
+            for provider, health in self._way.health(self._monitor).items():
                 seen.health.add(
                     provider=provider,
                     status=health.status,
@@ -194,17 +217,44 @@ class _Run:
                 )
 
 
+class _Reports(logging.Handler):
+    """A listener that fails, and how often its failure has been logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._failure = RuntimeError("this listener fails")
+        self._count = 0
+
+    def fail(self, event: sk.Event) -> None:
+        """The listener."""
+        raise self._failure
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._count += record.exc_info is not None and record.exc_info[1] is self._failure
+
+    def take(self) -> int:
+        """How often since this was last asked."""
+        count, self._count = self._count, 0
+        return count
+
+
+_reports = _Reports()
+_log = logging.getLogger("skidbladnir")
+_log.addHandler(_reports)
+_log.propagate = False
+
+
 class _Watched:
     """Something that has statistics: a policy, or the facade."""
 
     def __init__(self, name: str, read: Callable[[], Any]) -> None:
         self._name = name
-        self._read = read
+        self.read = read
         self._stats: Any = None
 
     def is_news(self) -> bool:
         """Whether they are not as they were when this was last asked."""
-        before, self._stats = self._stats, self._read()
+        before, self._stats = self._stats, self.read()
         return bool(before != self._stats)
 
     def observe(self, seen: pb.PolicyState) -> None:

@@ -6,7 +6,8 @@ import errno
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import skidbladnir as sk
 from skidbladnir_conformance import test_driver_pb2 as pb
@@ -19,37 +20,62 @@ class Unsupported(Exception):
 class ScriptedError(OSError):
     """The error of a script: its text is the message alone, whatever else it carries."""
 
-    def __init__(self, script: pb.Error) -> None:
+    def __init__(self, message: str) -> None:
         super().__init__()
-        self.message = script.message
-        if script.HasField("os_code") and script.os_code != "ENOTFOUND":
-            self.errno = getattr(errno, script.os_code)
-        if script.HasField("http_status"):
-            self.status_code = script.http_status
-        if script.HasField("retry_after_ms"):
-            self.retry_after = script.retry_after_ms / 1000
+        self.message = message
 
     def __str__(self) -> str:
         return self.message
 
 
-class ScriptedNameError(ScriptedError, socket.gaierror):
-    """As the resolver reports a name that does not exist."""
-
-    def __init__(self, script: pb.Error) -> None:
-        super().__init__(script)
-        self.errno = socket.EAI_NONAME
+def _like(kind: type[Exception]) -> type[ScriptedError]:
+    """An error that is also of another type, by which Python says what other languages say by a code."""
+    return cast("type[ScriptedError]", type("ScriptedError", (ScriptedError, kind), {}))
 
 
-ScriptedNameError.__name__ = "ScriptedError"
+_BY_TYPE: dict[str, tuple[type[ScriptedError], ...]] = {
+    "ECONNRESET": (
+        _like(ConnectionResetError),
+        type("RemoteProtocolError", (ScriptedError,), {}),  # httpx
+        type("ServerDisconnectedError", (ScriptedError,), {}),  # aiohttp
+    ),
+    "ECONNREFUSED": (_like(ConnectionRefusedError),),
+    "ECONNABORTED": (_like(ConnectionAbortedError),),
+    "EPIPE": (_like(BrokenPipeError),),
+    "ETIMEDOUT": (_like(TimeoutError),),
+}
+_OF_RESOLVER = {"ENOTFOUND": socket.EAI_NONAME, "EAI_AGAIN": socket.EAI_AGAIN}
+_NameError = _like(socket.gaierror)
 
 
-def make_error(script: pb.Error) -> ScriptedError:
-    kind = ScriptedNameError if script.os_code == "ENOTFOUND" else ScriptedError
-    error = kind(script)
+def make_error(script: pb.Error, turn: int) -> ScriptedError:
+    """An error as a script wants it. ``turn``: which of the ways in which Python's errors carry codes and statuses."""
+    kinds = _BY_TYPE.get(script.os_code, ())
+    kind = turn % (len(kinds) + 1)
+    if script.os_code in _OF_RESOLVER:
+        error = _NameError(script.message)
+        error.errno = _OF_RESOLVER[script.os_code]
+    elif kind:
+        error = kinds[kind - 1](script.message)
+    else:
+        error = ScriptedError(script.message)
+        if script.HasField("os_code"):
+            error.errno = getattr(errno, script.os_code)
+    if script.HasField("http_status"):
+        _set_status(error, script.http_status, turn)
+    if script.HasField("retry_after_ms"):
+        error.retry_after = script.retry_after_ms / 1000  # type: ignore[attr-defined]
     if script.HasField("cause"):
-        error.__cause__ = make_error(script.cause)
+        error.__cause__ = make_error(script.cause, turn)
     return error
+
+
+def _set_status(error: Any, status: int, turn: int) -> None:
+    """As urllib, requests, httpx and aiohttp do."""
+    holder = error if turn % 4 < 2 else SimpleNamespace()
+    setattr(holder, "status" if turn % 2 else "status_code", status)
+    if holder is not error:
+        error.response = holder
 
 
 def value_of(value: pb.Value) -> str | None:
@@ -76,7 +102,7 @@ class Record:
     def finish(self, end: pb.Script | pb.OnCancel) -> Any:
         """The value an operation ends with; raises its error."""
         if end.HasField("error"):
-            error = make_error(end.error)
+            error = make_error(end.error, len(self.made))
             self.made.append(error)
             raise error
         return value_of(end.ok)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -9,20 +10,9 @@ from typing import Any
 import skidbladnir as sk
 from driver.script import Unsupported
 from skidbladnir import providers
-from skidbladnir.matching import Pattern
 from skidbladnir_conformance import test_driver_pb2 as pb
 
 Predicate = Callable[[BaseException | None, object], bool]
-
-
-def given(options: Any) -> dict[str, Any]:
-    """The scalar options of a message that are present, durations as timedeltas under their names in Python."""
-    result: dict[str, Any] = {}
-    for descriptor, value in options.ListFields():
-        if descriptor.message_type is None and not descriptor.is_repeated:
-            name = descriptor.name
-            result[name.removesuffix("_ms")] = timedelta(milliseconds=value) if name.endswith("_ms") else value
-    return result
 
 
 def matches(match: pb.Match) -> Predicate:
@@ -34,96 +24,130 @@ def matches(match: pb.Match) -> Predicate:
     return predicate
 
 
-def circuit_breaker(options: pb.CircuitBreaker) -> dict[str, Any]:
-    arguments = given(options)
-    if options.HasField("window"):
-        arguments["window"] = sk.Window(**given(options.window))
-    if options.HasField("slow_call"):
-        arguments["slow_call"] = sk.SlowCall(**{"duration": timedelta(0), **given(options.slow_call)})
-    if options.HasField("reset_timeout_backoff"):
-        backoff = {"max": timedelta(0), **given(options.reset_timeout_backoff)}
-        arguments["reset_timeout_backoff"] = sk.ResetTimeoutBackoff(maximum=backoff.pop("max"), **backoff)
-    for predicate in ("is_failure", "ignore"):
-        if options.HasField(predicate):
-            arguments[predicate] = matches(getattr(options, predicate))
-    return arguments
+def judges_results(subject: pb.Subject) -> bool:
+    """Whether a circuit breaker asks predicates."""
+    breakers = [policy.circuit_breaker for policy in subject.composition.policies]
+    return any(breaker.HasField("is_failure") or breaker.HasField("ignore") for breaker in breakers)
 
 
-def retry(options: pb.Retry, random: Callable[[], float]) -> dict[str, Any]:
-    arguments = given(options) | {"random": random}
-    if options.HasField("retryable_errors"):
-        patterns: list[Pattern] = list(options.retryable_errors.patterns)
-        arguments["retryable_errors"] = patterns
-    if options.HasField("is_retryable"):
-        predicate = matches(options.is_retryable)
-        arguments["is_retryable"] = lambda error: predicate(error, None)
-    return arguments
+class Builder:
+    """Makes the policies of one trace.
+
+    Args:
+        trace: the trace, of which this reads the random numbers and the misfits.
+        common: options that everything is given: clock and listeners.
+        handler: makes a fallback's handler from its script.
+    """
+
+    def __init__(self, trace: pb.Trace, common: dict[str, Any], handler: Callable[[pb.Script], Any]) -> None:
+        self._common = common
+        self._handler = handler
+        numbers = iter(trace.random)
+        self._random = {"random": lambda: next(numbers)}
+        self._misfits = {path: json.loads(value) for path, value in trace.misfits.items()}
+
+    def policy(self, message: pb.Policy) -> Any:
+        pattern = message.WhichOneof("pattern")
+        common = self._common | ({"name": message.name} if message.HasField("name") else {})
+        match pattern:
+            case "circuit_breaker":
+                return sk.CircuitBreaker(**self._circuit_breaker(message.circuit_breaker) | common)
+            case "retry":
+                return sk.Retry(**self._retry(message.retry) | common)
+            case "bulkhead":
+                return sk.Bulkhead(**self._given("bulkhead", message.bulkhead) | common)
+            case "timeout":
+                return sk.Timeout(**self._given("timeout", message.timeout) | common)
+            case "cache":
+                return sk.Cache(**self._given("cache", message.cache) | common)
+            case "fallback":
+                options = self._fallback(message.fallback)
+                return sk.Fallback(options.pop("handler"), **options | common)
+            case _:
+                raise Unsupported(f"the pattern of policy {message.name or '?'} is not known to this driver")
+
+    def facade(self, message: pb.Facade) -> sk.ResilienceFacade:
+        if message.HasField("provider"):
+            config = known(message).provider(message.provider)
+            options = config.options()
+            if options["retry"] is not None:
+                options["retry"].update(self._random)
+            return sk.ResilienceFacade(config.name, **options | self._common)
+        sections: dict[str, Any] = {"retry": self._retry(message.retry)}
+        if message.HasField("circuit_breaker"):
+            sections["circuit_breaker"] = self._circuit_breaker(message.circuit_breaker)
+        for section in ("bulkhead", "timeout", "cache"):
+            if message.HasField(section):
+                sections[section] = self._given(section, getattr(message, section))
+        sections.update(dict.fromkeys(message.off))
+        if message.HasField("name"):
+            sections["name"] = message.name
+        return sk.ResilienceFacade(**sections | self.misfitting("") | self._common)
+
+    def health(self, message: pb.HealthMonitor, check: Callable[[Any], Any]) -> tuple[Any, dict[str, sk.CircuitBreaker]]:
+        """The monitor, and its circuits by provider."""
+        circuits = {circuit.name: self.policy(circuit) for circuit in message.circuits}
+        options: dict[str, Any] = {
+            "providers": list(message.providers),
+            "checks": {each.provider: check(each.rounds) for each in message.checks},
+            "circuits": circuits,
+            **self._given("health", message),
+        }
+        return sk.ServiceHealthMonitor(**options | self._common), circuits
+
+    def _circuit_breaker(self, message: pb.CircuitBreaker) -> dict[str, Any]:
+        parts: dict[str, Any] = {}
+        if message.HasField("window"):
+            parts["window"] = sk.Window(**self._given("circuit_breaker.window", message.window))
+        if message.HasField("slow_call"):
+            slow = self._given("circuit_breaker.slow_call", message.slow_call)
+            parts["slow_call"] = sk.SlowCall(**{"duration": timedelta(0), **slow})
+        if message.HasField("reset_timeout_backoff"):
+            backoff = self._given("circuit_breaker.reset_timeout_backoff", message.reset_timeout_backoff)
+            parts["reset_timeout_backoff"] = sk.ResetTimeoutBackoff(maximum=backoff.pop("max", timedelta(0)), **backoff)
+        for predicate in ("is_failure", "ignore"):
+            if message.HasField(predicate):
+                parts[predicate] = matches(getattr(message, predicate))
+        return parts | self._given("circuit_breaker", message)
+
+    def _retry(self, message: pb.Retry) -> dict[str, Any]:
+        parts: dict[str, Any] = dict(self._random)
+        if message.HasField("retryable_errors"):
+            parts["retryable_errors"] = list(message.retryable_errors.patterns)
+        if message.HasField("is_retryable"):
+            predicate = matches(message.is_retryable)
+            parts["is_retryable"] = lambda error: predicate(error, None)
+        return parts | self._given("retry", message)
+
+    def _fallback(self, message: pb.Fallback) -> dict[str, Any]:
+        parts: dict[str, Any] = {"handler": self._handler(message.handler)}
+        if message.HasField("when"):
+            predicate = matches(message.when)
+            parts["when"] = lambda error: predicate(error, None)
+        return parts | self._given("fallback", message)
+
+    def _given(self, path: str, options: Any) -> dict[str, Any]:
+        """The scalar options of a message that are present, durations as timedeltas under their names in Python."""
+        result: dict[str, Any] = {}
+        for descriptor, value in options.ListFields():
+            if descriptor.message_type is None and not descriptor.is_repeated:
+                name = descriptor.name
+                result[name.removesuffix("_ms")] = timedelta(milliseconds=value) if name.endswith("_ms") else value
+        return result | self.misfitting(path)
+
+    def misfitting(self, path: str) -> dict[str, Any]:
+        """The options directly under a path that have a type which the messages cannot carry."""
+        places = ((at.rpartition("."), value) for at, value in self._misfits.items())
+        return {name.removesuffix("_ms"): value for (parent, _, name), value in places if parent == path}
 
 
-def policy(message: pb.Policy, clock: sk.Clock, random: Callable[[], float], handler: Callable[[pb.Script], Any]) -> Any:
-    """A policy with its options; ``handler`` makes a fallback's handler from its script."""
-    pattern = message.WhichOneof("pattern")
-    common: dict[str, Any] = {"clock": clock}
-    if message.HasField("name"):
-        common["name"] = message.name
-    match pattern:
-        case "circuit_breaker":
-            return sk.CircuitBreaker(**circuit_breaker(message.circuit_breaker), **common)
-        case "retry":
-            return sk.Retry(**retry(message.retry, random), **common)
-        case "bulkhead":
-            return sk.Bulkhead(**given(message.bulkhead), **common)
-        case "timeout":
-            return sk.Timeout(**given(message.timeout), **common)
-        case "cache":
-            return sk.Cache(**given(message.cache), **common)
-        case "fallback":
-            if message.fallback.HasField("when"):
-                predicate = matches(message.fallback.when)
-                common["when"] = lambda error: predicate(error, None)
-            return sk.Fallback(handler(message.fallback.handler), **common)
-        case _:
-            raise Unsupported(f"the pattern of policy {message.name or '?'} is not known to this driver")
-
-
-def facade(message: pb.Facade, clock: sk.Clock, random: Callable[[], float]) -> sk.ResilienceFacade:
-    if message.HasField("provider"):
-        known = providers.parse_providers(message.file) if message.HasField("file") else providers.presets()
-        config = known.provider(message.provider)
-        options = config.options()
-        if options["retry"] is not None:
-            options["retry"]["random"] = random
-        return sk.ResilienceFacade(config.name, **options, clock=clock)
-    sections: dict[str, Any] = {}
-    if message.HasField("circuit_breaker"):
-        sections["circuit_breaker"] = circuit_breaker(message.circuit_breaker)
-    sections["retry"] = retry(message.retry, random)
-    for section in ("bulkhead", "timeout", "cache"):
-        if message.HasField(section):
-            sections[section] = given(getattr(message, section))
-    sections.update(dict.fromkeys(message.off))
-    name = {"name": message.name} if message.HasField("name") else {}
-    return sk.ResilienceFacade(**name, **sections, clock=clock)
+def known(message: pb.Facade | pb.ProviderFile) -> providers.Providers:
+    """The providers of a file, or the presets."""
+    return providers.parse_providers(message.file) if message.HasField("file") else providers.presets()
 
 
 def effective(message: pb.ProviderFile) -> dict[str, Any]:
     """The effective options of a file, or of one provider."""
-    known = providers.parse_providers(message.file) if message.HasField("file") else providers.presets()
     if message.HasField("provider"):
-        return {message.provider: known.provider(message.provider).to_dict()}
-    return {name: config.to_dict() for name, config in known.items()}
-
-
-def health(
-    message: pb.HealthMonitor, clock: sk.Clock, check: Callable[[Any], Any]
-) -> tuple[Any, dict[str, sk.CircuitBreaker]]:
-    """The monitor, and its circuits by provider."""
-    circuits = {
-        circuit.name: sk.CircuitBreaker(name=circuit.name, clock=clock, **circuit_breaker(circuit.circuit_breaker))
-        for circuit in message.circuits
-    }
-    checks = {each.provider: check(each.rounds) for each in message.checks}
-    monitor = sk.ServiceHealthMonitor(
-        list(message.providers), checks, circuits=circuits, clock=clock, **given(message)
-    )
-    return monitor, circuits
+        return {message.provider: known(message).provider(message.provider).to_dict()}
+    return {name: config.to_dict() for name, config in known(message).items()}

@@ -7,6 +7,7 @@ from typing import Any
 
 import skidbladnir as sk
 from driver.script import Record
+from driver.ways import Plain
 from skidbladnir.testing import VirtualThreads
 from skidbladnir_conformance import test_driver_pb2 as pb
 
@@ -40,11 +41,13 @@ class SyncFace:
     def advance(self, ms: int) -> None:
         self._threads.advance(ms / 1000)
 
-    def call(self, record: Record, target: Any, scripts: Sequence[pb.Script], *arguments: Any, **options: Any) -> None:
+    def call(
+        self, record: Record, way: Plain, target: Any, scripts: Sequence[pb.Script], *arguments: Any, **options: Any
+    ) -> None:
         def run() -> None:
             try:
                 operation = self.operation(record, scripts)
-                result = target.call(*arguments, operation, **options)
+                result = way.call(target, operation, *arguments, **options)
             except BaseException as error:
                 record.end(self.now(), None, error)
             else:
@@ -69,8 +72,11 @@ class SyncFace:
         operate = self.operation(Record("check"), scripts)
         return lambda: operate() == "true"
 
-    def run(self, function: Callable[[], Any]) -> None:
-        function()
+    def start(self, way: Plain, monitor: sk.ServiceHealthMonitor) -> None:
+        way.start_sync(monitor)
+
+    def stop(self, way: Plain, monitor: sk.ServiceHealthMonitor) -> None:
+        way.stop_sync(monitor)
 
     def check_all(self, monitor: Any) -> None:
         self._threads.start_thread(monitor.check_all_sync, "round")

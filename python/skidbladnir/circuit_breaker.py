@@ -24,6 +24,8 @@ from skidbladnir.options import (
     integer,
     nanoseconds,
     number,
+    optional_function,
+    optional_group,
 )
 from skidbladnir.policy import SWITCHES_AT_CALLS, AsyncOperation, Guard, Key, Operation, Policy, T
 from skidbladnir.window import Counter, SlowCall, Window, build_counter
@@ -324,18 +326,21 @@ class CircuitBreaker(Policy):
         reset = nanoseconds(f"{path}.reset_timeout_ms", reset_timeout, 0)
         threshold = integer(f"{path}.half_open_success_threshold", half_open_success_threshold, 1)
         probes = threshold if half_open_max_concurrent is None else half_open_max_concurrent
+        window = optional_group(f"{path}.window", window, Window) or Window()
+        slow_call = optional_group(f"{path}.slow_call", slow_call, SlowCall)
+        backoff = optional_group(f"{path}.reset_timeout_backoff", reset_timeout_backoff, ResetTimeoutBackoff)
         self._circuit = Circuit(
-            counter=build_counter(path, window or Window(), failure_threshold, slow_call, self._now()),
+            counter=build_counter(path, window, failure_threshold, slow_call, self._now()),
             reset_timeout=reset,
             success_threshold=threshold,
             max_probes=integer(f"{path}.half_open_max_concurrent", probes, 1),
             slow_call=None
             if slow_call is None
             else nanoseconds(f"{path}.slow_call.duration_ms", slow_call.duration, 1),
-            backoff=None if reset_timeout_backoff is None else _backoff(path, reset_timeout_backoff, reset),
+            backoff=None if backoff is None else _backoff(path, backoff, reset),
         )
-        self._is_failure = is_failure
-        self._ignore = ignore
+        self._is_failure = optional_function(f"{path}.is_failure", is_failure)
+        self._ignore = optional_function(f"{path}.ignore", ignore)
         self._lock = threading.Lock()
         # The fast path of ``execute`` and ``call``: the permit of a call that needs no decision. None: each needs one.
         self._standing: Permit | None = None

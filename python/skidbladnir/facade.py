@@ -119,6 +119,8 @@ class ResilienceFacade:
         listeners: Iterable[Listener] = (),
         clock: Clock | None = None,
     ) -> None:
+        if not isinstance(name, str):
+            raise ConfigurationError("type", "facade.name", name, "a string")
         self.name = name
         common: dict[str, Any] = {"name": name, "clock": clock}
         self.circuit_breaker: CircuitBreaker | None = _section(CircuitBreaker, circuit_breaker, common)

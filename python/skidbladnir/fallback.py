@@ -9,6 +9,7 @@ from typing import Any, cast
 from skidbladnir.clock import Clock, caller_gave_up, task_gave_up
 from skidbladnir.errors import CallCancelledError
 from skidbladnir.events import Event, Listener
+from skidbladnir.options import function, optional_function
 from skidbladnir.policy import AsyncOperation, Key, Operation, Policy, T
 
 Handler = Callable[[Exception], Any]
@@ -21,6 +22,9 @@ class Fallback(Policy):
         handler: receives the error. For ``execute`` it may be async; for ``call`` it may not.
         when: an error for which it is false passes through untouched.
         name: default ``"fallback"``.
+
+    Raises:
+        ConfigurationError: for a handler or predicate that is no function.
     """
 
     pattern = "fallback"
@@ -35,8 +39,8 @@ class Fallback(Policy):
         clock: Clock | None = None,
     ) -> None:
         super().__init__(name, listeners, clock)
-        self._handler = handler
-        self._when = when
+        self._handler = function(f"{self.pattern}.handler", handler)
+        self._when = optional_function(f"{self.pattern}.when", when)
 
     def execute(self, operation: AsyncOperation[T], key: Key = None) -> Coroutine[Any, Any, T]:
         return self.run_with(self._handler, operation)

@@ -101,7 +101,7 @@ class ServiceHealthMonitor:
         listeners: Iterable[Listener] = (),
         clock: Clock | None = None,
     ) -> None:
-        circuits = circuits or {}
+        circuits = {} if circuits is None else circuits
         _check_names(providers, checks, circuits)
         self._clock = clock or SYSTEM_CLOCK
         self._interval = nanoseconds("health.check_interval_ms", check_interval, 1)
@@ -378,11 +378,16 @@ class _ThreadRound:
 
 def _check_names(providers: Sequence[str], checks: Mapping[str, object], circuits: Mapping[str, object]) -> None:
     """HM-10."""
-    if isinstance(providers, str):
+    if isinstance(providers, str) or not isinstance(providers, Sequence):
         raise ConfigurationError("type", "health.providers", providers, "a list of names")
     if not providers:
         raise ConfigurationError("range", "health.providers", providers, "at least one")
+    for kind, mapping in (("checks", checks), ("circuits", circuits)):
+        if not isinstance(mapping, Mapping):
+            raise ConfigurationError("type", f"health.{kind}", mapping, "a mapping by provider")
     for index, provider in enumerate(providers):
+        if not isinstance(provider, str):
+            raise ConfigurationError("type", f"health.providers[{index}]", provider, "a name")
         if provider in providers[:index]:
             raise ConfigurationError("conflict", "health.providers", provider, "each name once")
         if provider not in checks:
@@ -391,3 +396,9 @@ def _check_names(providers: Sequence[str], checks: Mapping[str, object], circuit
         for provider in mapping:
             if provider not in providers:
                 raise ConfigurationError("unknown_key", f"health.{kind}.{provider}", provider, ", ".join(providers))
+    for provider, check in checks.items():
+        if not callable(check):
+            raise ConfigurationError("type", f"health.checks.{provider}", check, "a function")
+    for provider, circuit in circuits.items():
+        if not isinstance(circuit, (CircuitBreaker, ResilienceFacade)):
+            raise ConfigurationError("type", f"health.circuits.{provider}", circuit, "a circuit breaker or a facade")

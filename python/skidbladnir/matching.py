@@ -117,7 +117,7 @@ class Matcher:
     __slots__ = ("_regexes", "_strings")
 
     def __init__(self, path: str, patterns: Sequence[Pattern], compile_regex: Compile = re.compile) -> None:
-        if isinstance(patterns, (str, bytes)) or not isinstance(patterns, Iterable):
+        if isinstance(patterns, (str, bytes, Mapping)) or not isinstance(patterns, Iterable):
             raise ConfigurationError("type", path, patterns, "a list of patterns")
         self._strings: list[str] = []
         self._regexes: list[SearchPattern] = []

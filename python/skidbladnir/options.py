@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from skidbladnir.errors import ConfigurationError
+
+F = TypeVar("F", bound=Callable[..., Any])
+G = TypeVar("G")
 
 Duration = float | timedelta
 """Seconds, or a ``timedelta``."""
@@ -67,4 +72,23 @@ def word(path: str, value: str, allowed: tuple[str, ...]) -> str:
         raise ConfigurationError("type", path, value, "one of " + ", ".join(allowed))
     if value not in allowed:
         raise ConfigurationError("enum", path, value, "one of " + ", ".join(allowed))
+    return value
+
+
+def function(path: str, value: F) -> F:
+    """Something that can be called."""
+    if not callable(value):
+        raise ConfigurationError("type", path, value, "a function")
+    return value
+
+
+def optional_function(path: str, value: F | None) -> F | None:
+    """As ``function``, where None means that there is none."""
+    return None if value is None else function(path, value)
+
+
+def optional_group(path: str, value: G | None, kind: type[G]) -> G | None:
+    """Options that have a class of their own, or None."""
+    if value is not None and not isinstance(value, kind):
+        raise ConfigurationError("type", path, value, f"a {kind.__name__}")
     return value

@@ -17,9 +17,11 @@ from skidbladnir.options import (
     NS_PER_S,
     Duration,
     boolean,
+    function,
     integer,
     nanoseconds,
     number,
+    optional_function,
     optional_nanoseconds,
     word,
 )
@@ -108,7 +110,7 @@ class Retry(Policy):
             nanoseconds(f"{path}.max_delay_ms", max_delay, 0) / NS_PER_MS,
             number(f"{path}.backoff_factor", backoff_factor, 1, 1000),
             jitter,
-            random,
+            function(f"{path}.random", random),
         )
         word(f"{path}.jitter", jitter, JITTERS)
         if is_retryable is not None and retryable_errors is not None:
@@ -116,7 +118,7 @@ class Retry(Policy):
         self._matcher = (
             None if retryable_errors is None else Matcher(f"{path}.retryable_errors", retryable_errors, compile_regex)
         )
-        self._is_retryable = is_retryable
+        self._is_retryable = optional_function(f"{path}.is_retryable", is_retryable)
         self._selects = is_retryable is not None or retryable_errors is not None
         self._retry_rejections = boolean(f"{path}.retry_rejections", retry_rejections)
         self._max_hint = nanoseconds(f"{path}.max_retry_after_ms", max_retry_after, 0)

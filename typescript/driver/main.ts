@@ -1,7 +1,9 @@
 /**
  * The conformance driver of TypeScript: serves `TestDriver` on loopback, prints the address, and ends when its standard
- * input closes.
+ * input closes. For its flags see `platform.ts`.
  */
+
+import { loaded } from './platform.js'; // first: it may have to be there before the package
 
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 
@@ -22,7 +24,7 @@ const description: DescribeResponse = {
   protocolVersion: 1,
   features: [
     ...['circuit_breaker', 'retry', 'bulkhead', 'timeout', 'cache', 'fallback'],
-    ...['composition', 'facade', 'health', 'providers', 'cancel'],
+    ...['composition', 'facade', 'health', 'providers', 'cancel', 'listeners', 'dynamic_types'],
   ],
   batches: true,
 };
@@ -67,6 +69,7 @@ const driver: TestDriverServer = {
   }),
 };
 
+loaded();
 const server = new Server();
 server.addService(TestDriverService, driver);
 server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {

@@ -17,21 +17,22 @@ import {
   type ServiceHealthMonitor,
 } from '../src/index.js';
 import { ProviderFileError, UnknownProviderError } from '../src/providers.js';
-import { VirtualClock } from '../src/testing.js';
-import type {
-  Call,
-  CircuitBreakerState,
-  Event,
-  Fault,
-  Observation,
-  PolicyState,
-  Step,
-  StepObservation,
-  Target,
-  Trace,
+import {
+  Listener as Who,
+  type Call,
+  type CircuitBreakerState,
+  type Event,
+  type Fault,
+  type Observation,
+  type PolicyState,
+  type Step,
+  type StepObservation,
+  type Target,
+  type Trace,
 } from './gen/test_driver.js';
+import { nextClock } from './platform.js';
 import { Record, Stage, Unsupported, whole } from './script.js';
-import * as subjects from './subjects.js';
+import { Builder, effective } from './subjects.js';
 
 export async function replay(trace: Trace): Promise<Observation> {
   const observation: Observation = { faults: [], steps: [], leftovers: 0, tiedMs: [] };
@@ -39,7 +40,7 @@ export async function replay(trace: Trace): Promise<Observation> {
   let run: Run;
   try {
     if (kind?.$case === 'providerFile') {
-      observation.effectiveJson = subjects.effective(kind.value);
+      observation.effectiveJson = effective(kind.value);
       return observation;
     }
     run = new Run(trace);
@@ -69,9 +70,27 @@ function faultsOf(error: unknown): Fault[] {
   throw error;
 }
 
+interface Heard {
+  addListener(listener: Listener): () => void;
+}
+
+const failure = new Error('this listener fails');
+
+function failing(): never {
+  throw failure;
+}
+
+/** How often the console was told of the listener that fails, since this was last asked. */
+let reported = 0;
+const { error: report } = console;
+console.error = (...args: unknown[]) => {
+  if (args.includes(failure)) reported++;
+  else report(...args);
+};
+
 /** The subject of a trace, and what has been seen of it. */
 class Run {
-  readonly stage = new Stage(new VirtualClock());
+  readonly stage = new Stage(nextClock());
   readonly #records = new Map<string, Record>();
   readonly #policies: Policy[] = [];
   readonly #watched: Watched[] = [];
@@ -86,32 +105,29 @@ class Run {
   constructor(trace: Trace) {
     const gaveUp = new Set(trace.steps.map(({ action }) => action?.$case === 'cancel' && action.value));
     this.#bringsSignal = ({ id, cancelled }) => !trace.unheard || cancelled || gaveUp.has(id);
-    let drawn = 0;
-    const random = (): number => {
-      const next = trace.random[drawn++];
-      if (next === undefined) throw new Error('the random numbers of the trace have run out');
-      return next;
-    };
     const listen = (event: ResilienceEvent): void => {
       this.#events.push(eventOf(event, this.stage.clock.now()));
     };
-    const heard: { addListener(listener: Listener): unknown }[] = [];
+    const listeners = trace.unheard ? [] : trace.listeners.length > 0 ? trace.listeners : [Who.LISTENER_RECORDING];
+    const build = new Builder(trace, this.stage, listeners.includes(Who.LISTENER_GIVEN) ? [listen] : []);
+    const heard: Heard[] = [];
     const kind = trace.subject?.kind;
     switch (kind?.$case) {
       case 'composition': {
-        this.#policies = kind.value.policies.map((message) => subjects.policy(message, this.stage, random));
+        this.#policies = kind.value.policies.map((message) => build.policy(message));
+        if ('compose' in trace.misfits) compose(...(build.misfitting('')['compose'] as Policy[])); // which refuses them
         const [only] = this.#policies;
         this.#target = this.#policies.length === 1 && only !== undefined ? only : compose(...this.#policies);
         heard.push(this.#target);
         break;
       }
       case 'facade':
-        this.#facade = subjects.facade(kind.value, this.stage, random);
+        this.#facade = build.facade(kind.value);
         heard.push(this.#facade);
         this.#policies = [this.#facade.circuitBreaker, this.#facade.bulkhead, this.#facade.cache].filter((one) => one !== null);
         break;
       case 'health': {
-        const { monitor, circuits } = subjects.health(kind.value, this.stage);
+        const { monitor, circuits } = build.health(kind.value);
         this.#monitor = monitor;
         this.#policies = circuits;
         heard.push(monitor, ...circuits);
@@ -120,7 +136,7 @@ class Run {
       default:
         throw new Unsupported('the kind of the subject is not known to this driver');
     }
-    if (!trace.unheard) for (const one of heard) one.addListener(listen);
+    for (const one of heard) for (const listener of listeners) this.#addListener(one, listener, listen);
     const facade = this.#facade;
     for (const policy of this.#policies) {
       const name = facade === undefined ? policy.name : `${facade.name}.${policy.pattern}`;
@@ -129,6 +145,32 @@ class Run {
       if (policy instanceof Cache) this.#watch(name, () => ({ $case: 'cache', value: policy.stats() }));
     }
     if (facade !== undefined) this.#watch(facade.name, () => ({ $case: 'facade', value: facade.status() }));
+  }
+
+  #addListener(heard: Heard, listener: Who, listen: Listener): void {
+    switch (listener) {
+      case Who.LISTENER_RECORDING:
+        heard.addListener(listen);
+        break;
+      case Who.LISTENER_GIVEN:
+        break; // handed over with the options
+      case Who.LISTENER_FAILING:
+        heard.addListener(failing);
+        break;
+      case Who.LISTENER_REMOVED: {
+        const remove = heard.addListener(listen);
+        remove();
+        remove();
+        break;
+      }
+      case Who.LISTENER_LOOKING:
+        heard.addListener(() => {
+          for (const watched of this.#watched) watched.read();
+        });
+        break;
+      default:
+        throw new Unsupported('the listener is not known to this driver');
+    }
   }
 
   #watch(name: string, read: () => State): void {
@@ -209,8 +251,10 @@ class Run {
 
   observe(): StepObservation {
     const { clock, running, made } = this.stage;
-    const seen: StepObservation = { nowMs: clock.now(), calls: [], policies: [], events: this.#events, health: [], running };
+    const events = this.#events;
+    const seen: StepObservation = { nowMs: clock.now(), calls: [], policies: [], events, health: [], running, reported };
     this.#events = [];
+    reported = 0;
     for (const record of this.#records.values()) if (record.isNews()) seen.calls.push(record.observe(made));
     for (const watched of this.#watched) if (watched.isNews()) seen.policies.push(watched.observe());
     for (const [provider, health] of this.#monitor?.allHealth() ?? []) {

@@ -8,17 +8,30 @@ import type { CallError, CallObservation, Error as ScriptError, OnCancel, Script
 export class Unsupported extends Error {}
 
 /** The error of a script: it carries what HTTP clients' errors carry. */
-class ScriptedError extends Error {
-  readonly code?: string;
-  readonly status?: number;
-  readonly retryAfterMs?: number;
+class ScriptedError extends Error {}
 
-  constructor(script: ScriptError) {
-    super(script.message, script.cause && { cause: new ScriptedError(script.cause) });
-    if (script.osCode !== undefined) this.code = script.osCode;
-    if (script.httpStatus !== undefined) this.status = script.httpStatus;
-    if (script.retryAfterMs !== undefined) this.retryAfterMs = script.retryAfterMs;
+/** By which names fetch's implementation says what elsewhere is a system error. */
+const CODES_OF_UNDICI: { readonly [code: string]: readonly string[] } = {
+  ECONNRESET: ['UND_ERR_SOCKET'],
+  ETIMEDOUT: ['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'],
+};
+
+/** An error as a script wants it. `turn`: which of the ways in which JavaScript's errors carry codes and statuses. */
+function makeError(script: ScriptError, turn: number): Error {
+  const { message, osCode, httpStatus, retryAfterMs, cause } = script;
+  const error = new ScriptedError(message, cause && { cause: makeError(cause, turn) });
+  if (osCode !== undefined) {
+    const codes = [osCode, ...(CODES_OF_UNDICI[osCode] ?? [])];
+    const code = codes[turn % codes.length];
+    // Where several addresses were tried, each has its error, and the whole has none.
+    Object.assign(error, turn % 2 ? { errors: [Object.assign(new Error('an address'), { code })] } : { code });
   }
+  if (httpStatus !== undefined) {
+    const status = { [turn % 2 ? 'statusCode' : 'status']: httpStatus };
+    Object.assign(error, turn % 4 < 2 ? status : { response: status });
+  }
+  if (retryAfterMs !== undefined) Object.assign(error, { retryAfterMs });
+  return error;
 }
 
 /** Performs the scripts of one trace, and counts what runs. */
@@ -84,7 +97,7 @@ export class Stage {
 
   #finish({ end }: Script | OnCancel): string | undefined {
     if (end?.$case === 'error') {
-      const error = new ScriptedError(end.value);
+      const error = makeError(end.value, this.made.size);
       this.made.add(error);
       throw error;
     }

@@ -10,29 +10,31 @@ import {
   ServiceHealthMonitor,
   Timeout,
   type CircuitBreakerOptions,
+  type FallbackHandler,
+  type Listener,
+  type OperationContext,
   type Outcome,
   type Policy,
+  type PolicyOptions,
   type RetryOptions,
+  type ServiceHealthMonitorOptions,
 } from '../src/index.js';
 import { parseProviders, presets, type Providers } from '../src/providers.js';
 import type {
   CircuitBreaker as CircuitBreakerMessage,
   Facade as FacadeMessage,
+  Fallback as FallbackMessage,
   HealthMonitor as HealthMessage,
   Match,
   Policy as PolicyMessage,
   ProviderFile,
   Retry as RetryMessage,
+  Trace,
 } from './gen/test_driver.js';
+import { isVirtual } from './platform.js';
 import { Record as Seen, Unsupported, type Stage } from './script.js';
 
-type Random = () => number;
 type Options = Record<string, unknown>;
-
-/** The options of a message that are present; those that are messages themselves, or lists, are left out. */
-function given(message: object): Options {
-  return Object.fromEntries(Object.entries(message).filter(([, value]) => value !== undefined && typeof value !== 'object'));
-}
 
 function matchesError(match: Match): (error: unknown) => boolean {
   return (error) => error instanceof Error && match.errors.some((part) => error.message.includes(part));
@@ -44,65 +46,8 @@ function matches(match: Match): (outcome: Outcome) => boolean {
     outcome.ok ? typeof outcome.value === 'string' && match.results.includes(outcome.value) : error(outcome.error);
 }
 
-function circuitBreaker(message: CircuitBreakerMessage): CircuitBreakerOptions {
-  const { window, slowCall, resetTimeoutBackoff, isFailure, ignore } = message;
-  const options: Options = given(message);
-  if (window !== undefined) options['window'] = given(window);
-  if (slowCall !== undefined) options['slowCall'] = given(slowCall);
-  if (resetTimeoutBackoff !== undefined) options['resetTimeoutBackoff'] = given(resetTimeoutBackoff);
-  if (isFailure !== undefined) options['isFailure'] = matches(isFailure);
-  if (ignore !== undefined) options['ignore'] = matches(ignore);
-  return options;
-}
-
-function retry(message: RetryMessage | undefined, random: Random): RetryOptions {
-  const options: Options = { ...(message && given(message)), random };
-  if (message?.retryableErrors !== undefined) options['retryableErrors'] = message.retryableErrors.patterns;
-  if (message?.isRetryable !== undefined) options['isRetryable'] = matchesError(message.isRetryable);
-  return options;
-}
-
-export function policy({ name, pattern }: PolicyMessage, stage: Stage, random: Random): Policy {
-  const common = { clock: stage.clock, ...(name !== undefined && { name }) };
-  switch (pattern?.$case) {
-    case 'circuitBreaker':
-      return new CircuitBreaker({ ...circuitBreaker(pattern.value), ...common });
-    case 'retry':
-      return new Retry({ ...retry(pattern.value, random), ...common });
-    case 'bulkhead':
-      return new Bulkhead({ ...given(pattern.value), ...common });
-    case 'timeout':
-      return new Timeout({ ...given(pattern.value), ...common });
-    case 'cache':
-      return new Cache({ ...given(pattern.value), ...common });
-    case 'fallback': {
-      const { handler, when } = pattern.value;
-      if (handler === undefined) throw new Unsupported('a fallback without a handler');
-      return new Fallback(stage.handler(handler), { ...(when && { when: matchesError(when) }), ...common });
-    }
-    case undefined:
-      throw new Unsupported(`the pattern of policy ${name ?? '?'} is not known to this driver`);
-  }
-}
-
 function known(file: Uint8Array | string | undefined): Providers {
   return file === undefined ? presets() : parseProviders(file);
-}
-
-export function facade(message: FacadeMessage, { clock }: Stage, random: Random): ResilienceFacade<string | undefined> {
-  const { name, provider, file, bulkhead, timeout, cache } = message;
-  if (provider !== undefined) {
-    const options = known(file).provider(provider).options();
-    return new ResilienceFacade({ ...options, ...(options.retry && { retry: { ...options.retry, random } }), clock });
-  }
-  const options: Options = { clock, retry: retry(message.retry, random) };
-  if (name !== undefined) options['name'] = name;
-  if (message.circuitBreaker !== undefined) options['circuitBreaker'] = circuitBreaker(message.circuitBreaker);
-  if (bulkhead !== undefined) options['bulkhead'] = given(bulkhead);
-  if (timeout !== undefined) options['timeout'] = given(timeout);
-  if (cache !== undefined) options['cache'] = given(cache);
-  for (const section of message.off) options[section === 'circuit_breaker' ? 'circuitBreaker' : section] = null;
-  return new ResilienceFacade(options);
 }
 
 /** The effective options of a file, or of one provider, as JSON. */
@@ -112,22 +57,126 @@ export function effective({ file, provider }: ProviderFile): string {
   return JSON.stringify(Object.fromEntries(names.map((name) => [name, providers.provider(name)])));
 }
 
-/** The monitor, and its circuits in the order of the trace. */
-export function health(message: HealthMessage, stage: Stage): { monitor: ServiceHealthMonitor; circuits: CircuitBreaker[] } {
-  const circuits = message.circuits.map(({ name, pattern }) => {
-    const options = pattern?.$case === 'circuitBreaker' ? circuitBreaker(pattern.value) : {};
-    return new CircuitBreaker({ ...options, name: name ?? '', clock: stage.clock });
-  });
-  const checks = message.checks.map(({ provider, rounds }) => {
-    const operation = stage.operation(new Seen(provider), rounds);
-    return [provider, async (context: Parameters<typeof operation>[0]) => (await operation(context)) === 'true'] as const;
-  });
-  const monitor = new ServiceHealthMonitor({
-    ...given(message),
-    providers: message.providers,
-    checks: Object.fromEntries(checks),
-    circuits: Object.fromEntries(circuits.map((circuit) => [circuit.name, circuit])),
-    clock: stage.clock,
-  });
-  return { monitor, circuits };
+/** The name of an option in TypeScript. */
+function camelCase(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** Makes the policies of one trace. */
+export class Builder {
+  readonly #common: PolicyOptions;
+  readonly #random: () => number;
+
+  constructor(
+    readonly trace: Trace,
+    readonly stage: Stage,
+    listeners: readonly Listener[],
+  ) {
+    this.#common = { ...(!isVirtual && { clock: stage.clock }), ...(listeners.length > 0 && { listeners }) };
+    let drawn = 0;
+    this.#random = () => {
+      const next = trace.random[drawn++];
+      if (next === undefined) throw new Error('the random numbers of the trace have run out');
+      return next;
+    };
+  }
+
+  policy({ name, pattern }: PolicyMessage): Policy {
+    const common = { ...this.#common, ...(name !== undefined && { name }) };
+    switch (pattern?.$case) {
+      case 'circuitBreaker':
+        return new CircuitBreaker({ ...this.#circuitBreaker(pattern.value), ...common });
+      case 'retry':
+        return new Retry({ ...this.#retry(pattern.value), ...common });
+      case 'bulkhead':
+        return new Bulkhead({ ...this.#given('bulkhead', pattern.value), ...common });
+      case 'timeout':
+        return new Timeout({ ...this.#given('timeout', pattern.value), ...common });
+      case 'cache':
+        return new Cache({ ...this.#given('cache', pattern.value), ...common });
+      case 'fallback': {
+        const { handler, ...options } = this.#fallback(pattern.value);
+        return new Fallback(handler as FallbackHandler, { ...options, ...common });
+      }
+      case undefined:
+        throw new Unsupported(`the pattern of policy ${name ?? '?'} is not known to this driver`);
+    }
+  }
+
+  facade(message: FacadeMessage): ResilienceFacade<string | undefined> {
+    const { name, provider, file, bulkhead, timeout, cache } = message;
+    if (provider !== undefined) {
+      const options = known(file).provider(provider).options();
+      const retry = options.retry && { retry: { ...options.retry, random: this.#random } };
+      return new ResilienceFacade({ ...options, ...retry, ...this.#common });
+    }
+    const options: Options = { ...this.#common, retry: this.#retry(message.retry) };
+    if (name !== undefined) options['name'] = name;
+    if (message.circuitBreaker !== undefined) options['circuitBreaker'] = this.#circuitBreaker(message.circuitBreaker);
+    if (bulkhead !== undefined) options['bulkhead'] = this.#given('bulkhead', bulkhead);
+    if (timeout !== undefined) options['timeout'] = this.#given('timeout', timeout);
+    if (cache !== undefined) options['cache'] = this.#given('cache', cache);
+    for (const section of message.off) options[camelCase(section)] = null;
+    return new ResilienceFacade({ ...options, ...this.misfitting('') });
+  }
+
+  /** The monitor, and its circuits in the order of the trace. */
+  health(message: HealthMessage): { monitor: ServiceHealthMonitor; circuits: Policy[] } {
+    const circuits = message.circuits.map((circuit) => this.policy(circuit));
+    const checks = message.checks.map(({ provider, rounds }) => {
+      const operation = this.stage.operation(new Seen(provider), rounds);
+      return [provider, async (context: OperationContext) => (await operation(context)) === 'true'] as const;
+    });
+    const options: Options = {
+      providers: message.providers,
+      checks: Object.fromEntries(checks),
+      circuits: Object.fromEntries(circuits.map((circuit) => [circuit.name, circuit])),
+      ...this.#given('health', message),
+      ...this.#common,
+    };
+    return { monitor: new ServiceHealthMonitor(options as unknown as ServiceHealthMonitorOptions), circuits };
+  }
+
+  #circuitBreaker(message: CircuitBreakerMessage): CircuitBreakerOptions {
+    const { window, slowCall, resetTimeoutBackoff, isFailure, ignore } = message;
+    const options: Options = {};
+    if (window !== undefined) options['window'] = this.#given('circuit_breaker.window', window);
+    if (slowCall !== undefined) options['slowCall'] = this.#given('circuit_breaker.slow_call', slowCall);
+    if (resetTimeoutBackoff !== undefined) {
+      options['resetTimeoutBackoff'] = this.#given('circuit_breaker.reset_timeout_backoff', resetTimeoutBackoff);
+    }
+    if (isFailure !== undefined) options['isFailure'] = matches(isFailure);
+    if (ignore !== undefined) options['ignore'] = matches(ignore);
+    return { ...options, ...this.#given('circuit_breaker', message) };
+  }
+
+  #retry(message: RetryMessage | undefined): RetryOptions {
+    const options: Options = { random: this.#random };
+    if (message?.retryableErrors !== undefined) options['retryableErrors'] = message.retryableErrors.patterns;
+    if (message?.isRetryable !== undefined) options['isRetryable'] = matchesError(message.isRetryable);
+    return { ...options, ...this.#given('retry', message ?? {}) };
+  }
+
+  #fallback({ handler, when }: FallbackMessage): Options {
+    if (handler === undefined) throw new Unsupported('a fallback without a handler');
+    const options: Options = { handler: this.stage.handler(handler) };
+    if (when !== undefined) options['when'] = matchesError(when);
+    return { ...options, ...this.misfitting('fallback') };
+  }
+
+  /** The options of a message that are present; those that are messages themselves, or lists, are left out. */
+  #given(path: string, message: object): Options {
+    const present = Object.entries(message).filter(([, value]) => value !== undefined && typeof value !== 'object');
+    return { ...Object.fromEntries(present), ...this.misfitting(path) };
+  }
+
+  /** The options directly under a path that have a type which the messages cannot carry. */
+  misfitting(path: string): Options {
+    const options: Options = {};
+    for (const [at, value] of Object.entries(this.trace.misfits)) {
+      const dot = at.lastIndexOf('.');
+      if (at.slice(0, Math.max(dot, 0)) === path) options[camelCase(at.slice(dot + 1))] = JSON.parse(value);
+    }
+    return options;
+  }
 }

@@ -9,7 +9,7 @@ import { isCancellation, start, type Call, type Operation } from './call.js';
 import { microsecondsNow } from './clock.js';
 import { CircuitOpenError, ConfigurationError, RejectedError } from './errors.js';
 import type { EventType } from './events.js';
-import { MAXIMUM, integer, known, microseconds, number } from './options.js';
+import { MAXIMUM, integer, known, microseconds, number, optionalCallable } from './options.js';
 import { POLICY_OPTIONS, Policy, refused, type PolicyOptions } from './policy.js';
 import { buildCounter, type Counter, type Counts, type SlowCall, type Window } from './window.js';
 
@@ -282,8 +282,8 @@ export class CircuitBreaker extends Policy {
       slowCall: slowCall && microseconds(`${path}.slow_call.duration_ms`, slowCall.durationMs, 1),
       backoff: resetTimeoutBackoff && checkBackoff(path, resetTimeoutBackoff, resetTimeout),
     });
-    this.#isFailure = options.isFailure;
-    this.#ignore = options.ignore;
+    this.#isFailure = optionalCallable(`${path}.is_failure`, options.isFailure);
+    this.#ignore = optionalCallable(`${path}.ignore`, options.ignore);
   }
 
   /** The state. OPEN lasts until a call comes after the reset timeout (CB-9). */

@@ -5,10 +5,10 @@ import { Cache, type CacheOptions } from './cache.js';
 import { Call, type Operation } from './call.js';
 import { CircuitBreaker, type CircuitBreakerOptions, type CircuitState } from './circuit-breaker.js';
 import { Composition } from './compose.js';
-import { CancelledError } from './errors.js';
+import { CancelledError, ConfigurationError } from './errors.js';
 import type { Listener } from './events.js';
 import { Fallback, type FallbackHandler } from './fallback.js';
-import { known } from './options.js';
+import { known, mapping } from './options.js';
 import type { PolicyOptions } from './policy.js';
 import { Retry, type RetryOptions } from './retry.js';
 import { Timeout, type TimeoutOptions } from './timeout.js';
@@ -49,9 +49,14 @@ export class ResilienceFacade<T = unknown> {
 
   constructor(options: FacadeOptions = {}) {
     known('facade', options, ['name', 'listeners', 'clock', 'circuitBreaker', 'retry', 'bulkhead', 'timeout', 'cache']);
-    this.name = options.name ?? 'facade';
+    const { name = 'facade', circuitBreaker, retry, bulkhead, timeout, cache } = options;
+    if (typeof name !== 'string') throw new ConfigurationError('type', 'facade.name', name, 'a string');
+    this.name = name;
     const common: PolicyOptions = { name: this.name, ...(options.clock && { clock: options.clock }) };
-    const { circuitBreaker, retry, bulkhead, timeout, cache } = options;
+    for (const [section, given] of Object.entries({ circuit_breaker: circuitBreaker, retry, bulkhead, timeout, cache })) {
+      // What is no mapping would be spread below, and be without effect.
+      if (given !== undefined && given !== null) mapping(section, given, 'a mapping of options, or null');
+    }
     this.circuitBreaker = circuitBreaker === null ? null : new CircuitBreaker({ ...circuitBreaker, ...common });
     this.retry = retry === null ? null : new Retry({ ...retry, ...common });
     this.bulkhead = bulkhead === null ? null : new Bulkhead({ ...bulkhead, ...common });

@@ -1,7 +1,7 @@
 /** Fallback: another answer when an operation fails (FB). */
 
 import { isCancellation, start, type Call, type Operation, type OperationContext } from './call.js';
-import { known } from './options.js';
+import { callable, known, optionalCallable } from './options.js';
 import { POLICY_OPTIONS, Policy, type PolicyOptions } from './policy.js';
 
 /** Receives the error, and the signal of a caller who may give up meanwhile. */
@@ -12,7 +12,11 @@ export interface FallbackOptions extends PolicyOptions {
   readonly when?: (error: unknown) => boolean;
 }
 
-/** Answers with `handler(error)` when the operation fails or is refused. */
+/**
+ * Answers with `handler(error)` when the operation fails or is refused.
+ *
+ * @throws ConfigurationError for a handler or predicate that is no function, or an unknown option.
+ */
 export class Fallback extends Policy {
   readonly #handler: FallbackHandler;
   readonly #when: ((error: unknown) => boolean) | undefined;
@@ -20,8 +24,8 @@ export class Fallback extends Policy {
   constructor(handler: FallbackHandler, options: FallbackOptions = {}) {
     super('fallback', options);
     known('fallback', options, [...POLICY_OPTIONS, 'when']);
-    this.#handler = handler;
-    this.#when = options.when;
+    this.#handler = callable('fallback.handler', handler);
+    this.#when = optionalCallable('fallback.when', options.when);
   }
 
   /** @internal */

@@ -6,7 +6,7 @@ import { microsecondsNow, systemClock, type Clock, type TimerHandle } from './cl
 import { ConfigurationError } from './errors.js';
 import { Listeners, type Listener } from './events.js';
 import type { ResilienceFacade } from './facade.js';
-import { known, microseconds, number } from './options.js';
+import { callable, known, mapping, microseconds, number } from './options.js';
 import { Timeout } from './timeout.js';
 
 export type HealthStatus = 'UP' | 'DEGRADED' | 'DOWN';
@@ -68,7 +68,7 @@ interface Round {
  */
 export class ServiceHealthMonitor {
   readonly #checks: ReadonlyMap<string, HealthCheck>;
-  readonly #circuits: Readonly<Record<string, CircuitBreaker | ResilienceFacade<never>>>;
+  readonly #circuits: ReadonlyMap<string, CircuitBreaker | ResilienceFacade<never>>;
   readonly #clock: Clock;
   readonly #interval: number;
   readonly #timeout: Timeout;
@@ -86,7 +86,7 @@ export class ServiceHealthMonitor {
     const { providers, checks, circuits = {}, clock = systemClock } = options;
     checkNames(providers, checks, circuits);
     this.#checks = new Map(Object.entries(checks));
-    this.#circuits = circuits;
+    this.#circuits = new Map(Object.entries(circuits));
     this.#clock = clock;
     this.#interval = microseconds('health.check_interval_ms', options.checkIntervalMs ?? 60_000, 1) / 1000;
     this.#timeoutMs = microseconds('health.check_timeout_ms', options.checkTimeoutMs ?? 10_000, 1) / 1000;
@@ -199,29 +199,40 @@ export class ServiceHealthMonitor {
   }
 
   #circuitState(provider: string): CircuitState {
-    const circuit = this.#circuits[provider];
+    const circuit = this.#circuits.get(provider);
     if (circuit === undefined) return 'CLOSED';
     return 'state' in circuit ? circuit.state : (circuit.circuitBreaker?.state ?? 'CLOSED');
   }
 }
 
 /** HM-10. */
-function checkNames(providers: readonly string[], checks: object, circuits: object): void {
+function checkNames(
+  providers: readonly string[],
+  checks: Readonly<Record<string, unknown>>,
+  circuits: Readonly<Record<string, unknown>>,
+): void {
   if (!Array.isArray(providers)) throw new ConfigurationError('type', 'health.providers', providers, 'a list of names');
   if (providers.length === 0) throw new ConfigurationError('range', 'health.providers', providers, 'at least one');
+  mapping('health.checks', checks, 'a mapping by provider');
+  mapping('health.circuits', circuits, 'a mapping by provider');
   for (const [index, provider] of providers.entries()) {
+    if (typeof provider !== 'string') throw new ConfigurationError('type', `health.providers[${index}]`, provider, 'a name');
     if (providers.indexOf(provider) < index) {
       throw new ConfigurationError('conflict', 'health.providers', provider, 'each name once');
     }
-    if (!(provider in checks)) {
+    if (!Object.hasOwn(checks, provider)) {
       throw new ConfigurationError('required', `health.checks.${provider}`, undefined, 'a check for each provider');
     }
   }
-  for (const [kind, mapping] of Object.entries({ checks, circuits })) {
-    for (const provider of Object.keys(mapping)) {
+  for (const [kind, given] of Object.entries({ checks, circuits })) {
+    for (const provider of Object.keys(given)) {
       if (!providers.includes(provider)) {
         throw new ConfigurationError('unknown_key', `health.${kind}.${provider}`, provider, providers.join(', '));
       }
     }
+  }
+  for (const [provider, check] of Object.entries(checks)) callable(`health.checks.${provider}`, check);
+  for (const [provider, circuit] of Object.entries(circuits)) {
+    mapping(`health.circuits.${provider}`, circuit, 'a circuit breaker or a facade');
   }
 }

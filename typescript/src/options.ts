@@ -53,11 +53,27 @@ export function word<W extends string>(path: string, value: unknown, allowed: re
   return found;
 }
 
-/** Refuses names that are no options: a misspelt option must not be silently without effect. */
-export function known(path: string, options: unknown, names: readonly string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new ConfigurationError('type', path, options, 'a mapping of options');
+/** Something that can be called. */
+export function callable<F>(path: string, value: F): F {
+  if (typeof value !== 'function') throw new ConfigurationError('type', path, value, 'a function');
+  return value;
+}
+
+/** As `callable`, where undefined means that there is none. */
+export function optionalCallable<F>(path: string, value: F | undefined): F | undefined {
+  return value === undefined ? undefined : callable(path, value);
+}
+
+/** Something with members. */
+export function mapping(path: string, value: unknown, allowed = 'a mapping of options'): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ConfigurationError('type', path, value, allowed);
   }
+}
+
+/** Refuses names that are no options: a misspelt option must not be silently without effect. */
+export function known(path: string, options: object, names: readonly string[]): void {
+  mapping(path, options);
   for (const name of Object.keys(options)) {
     if (!names.includes(name)) {
       throw new ConfigurationError('unknown_key', `${path}.${name}`, name, `one of ${names.join(', ')}`);

@@ -4,7 +4,7 @@ import { isCancellation, start, type Call, type Operation } from './call.js';
 import { microsecondsNow, type Clock } from './clock.js';
 import { CancelledError, ConfigurationError, RejectedError } from './errors.js';
 import { buildMatcher, retryAfterHint, type Compile, type Pattern } from './matching.js';
-import { boolean, integer, known, microseconds, number, optionalMicroseconds, word } from './options.js';
+import { boolean, callable, integer, known, microseconds, number, optionalCallable, optionalMicroseconds, word } from './options.js';
 import { POLICY_OPTIONS, Policy, type PolicyOptions } from './policy.js';
 
 export type Jitter = 'none' | 'full' | 'equal' | 'decorrelated';
@@ -105,13 +105,15 @@ export class Retry extends Policy {
       maxMs: microseconds('retry.max_delay_ms', options.maxDelayMs ?? 10_000, 0) / 1000,
       factor: number('retry.backoff_factor', options.backoffFactor ?? 2, 1, 1000),
       jitter: word<Jitter>('retry.jitter', options.jitter ?? 'none', ['none', 'full', 'equal', 'decorrelated']),
-      random,
+      random: callable('retry.random', random),
     };
     if (isRetryable !== undefined && retryableErrors !== undefined) {
       throw new ConfigurationError('conflict', 'retry.is_retryable', isRetryable, 'not with retryable_errors');
     }
     this.#matches =
-      retryableErrors === undefined ? isRetryable : buildMatcher('retry.retryable_errors', retryableErrors, compileRegex);
+      retryableErrors === undefined
+        ? optionalCallable('retry.is_retryable', isRetryable)
+        : buildMatcher('retry.retryable_errors', retryableErrors, compileRegex);
     this.#retryRejections = boolean('retry.retry_rejections', options.retryRejections ?? false);
     this.#maxHint = microseconds('retry.max_retry_after_ms', options.maxRetryAfterMs ?? 60_000, 0);
     this.#maxElapsed = optionalMicroseconds('retry.max_elapsed_ms', options.maxElapsedMs, 0);

@@ -235,6 +235,7 @@ export function buildCounter(
       throw new ConfigurationError('conflict', `${path}.window.${SPEC_NAME[name] ?? name}`, value, `not with the window ${kind}`);
     }
   }
+  if (slowCall !== undefined) known(`${path}.slow_call`, slowCall, ['durationMs', 'rate']);
   if (kind === 'consecutive' || kind === 'cumulative') {
     if (slowCall !== undefined) {
       throw new ConfigurationError('conflict', `${path}.slow_call`, slowCall, 'only with the windows count and time');

@@ -128,6 +128,8 @@ class Python(Language):
             DriverSpec("python", command, directory=self.root, environment=environment),
             DriverSpec("python-sync", (*command, "--sync"), directory=self.root, environment=environment),
             DriverSpec("python-free-threaded", (*command, "--free-threaded"), directory=self.root, environment=environment),
+            DriverSpec("python-wrapped", (*command, "--wrapped"), directory=self.root, environment=environment),
+            DriverSpec("python-wrapped-sync", (*command, "--wrapped", "--sync"), directory=self.root, environment=environment),
         ]
 
 
@@ -136,10 +138,16 @@ class Switched(Language):
 
     variable: ClassVar[str]
     command: ClassVar[tuple[str, ...]]
+    # What the driver is told to do otherwise, one driver each.
+    ways: ClassVar[tuple[str, ...]] = ()
 
     def drivers(self, mutant: Mutant | None) -> list[DriverSpec]:
         environment = () if mutant is None else ((self.variable, str(mutant.number)),)
-        return [DriverSpec(self.name, self.command, directory=self.root, environment=environment)]
+        plain = DriverSpec(self.name, self.command, directory=self.root, environment=environment)
+        others = [
+            DriverSpec(f"{self.name} {way}", (*self.command, way), directory=self.root, environment=environment) for way in self.ways
+        ]
+        return [plain, *others]
 
 
 class TypeScript(Switched):
@@ -148,6 +156,7 @@ class TypeScript(Switched):
     name = "typescript"
     variable = "__STRYKER_ACTIVE_MUTANT__"
     command = ("node", "build/mutants/typescript/driver.cjs")
+    ways = ("--system-clock", "--fake-timers")
 
     def sources(self) -> list[str]:
         return self._files("typescript/src", "*.ts", ["testing.ts"])

@@ -26,6 +26,69 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type Listener int32
+
+const (
+	Listener_LISTENER_UNSPECIFIED Listener = 0
+	// Records each event.
+	Listener_LISTENER_RECORDING Listener = 1
+	// The same, handed over with the options of what the trace is about: of every policy of a composition.
+	Listener_LISTENER_GIVEN Listener = 2
+	// Fails on each event.
+	Listener_LISTENER_FAILING Listener = 3
+	// The recording one, added once more and removed at once, twice.
+	Listener_LISTENER_REMOVED Listener = 4
+	// Asks for every state and statistic that is observed, at each event.
+	Listener_LISTENER_LOOKING Listener = 5
+)
+
+// Enum value maps for Listener.
+var (
+	Listener_name = map[int32]string{
+		0: "LISTENER_UNSPECIFIED",
+		1: "LISTENER_RECORDING",
+		2: "LISTENER_GIVEN",
+		3: "LISTENER_FAILING",
+		4: "LISTENER_REMOVED",
+		5: "LISTENER_LOOKING",
+	}
+	Listener_value = map[string]int32{
+		"LISTENER_UNSPECIFIED": 0,
+		"LISTENER_RECORDING":   1,
+		"LISTENER_GIVEN":       2,
+		"LISTENER_FAILING":     3,
+		"LISTENER_REMOVED":     4,
+		"LISTENER_LOOKING":     5,
+	}
+)
+
+func (x Listener) Enum() *Listener {
+	p := new(Listener)
+	*p = x
+	return p
+}
+
+func (x Listener) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Listener) Descriptor() protoreflect.EnumDescriptor {
+	return file_skidbladnir_conformance_v1_test_driver_proto_enumTypes[0].Descriptor()
+}
+
+func (Listener) Type() protoreflect.EnumType {
+	return &file_skidbladnir_conformance_v1_test_driver_proto_enumTypes[0]
+}
+
+func (x Listener) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Listener.Descriptor instead.
+func (Listener) EnumDescriptor() ([]byte, []int) {
+	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP(), []int{0}
+}
+
 type DescribeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -383,7 +446,12 @@ type Trace struct {
 	// What the random source answers, in order: numbers in [0, 1). Running out is an error of the trace.
 	Random []float64 `protobuf:"fixed64,4,rep,packed,name=random,proto3" json:"random,omitempty"`
 	// Nobody listens: the driver adds no listener, and reports no events.
-	Unheard       bool `protobuf:"varint,5,opt,name=unheard,proto3" json:"unheard,omitempty"`
+	Unheard bool `protobuf:"varint,5,opt,name=unheard,proto3" json:"unheard,omitempty"`
+	// Who listens, in the order of being added; empty: one that records.
+	Listeners []Listener `protobuf:"varint,6,rep,packed,name=listeners,proto3,enum=skidbladnir.conformance.v1.Listener" json:"listeners,omitempty"`
+	// Options of a type that the messages below cannot carry, as JSON, by their paths: "retry.max_retries". They are given in
+	// place of what the subject says. Only languages have them whose compiler does not refuse them.
+	Misfits       map[string]string `protobuf:"bytes,7,rep,name=misfits,proto3" json:"misfits,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -451,6 +519,20 @@ func (x *Trace) GetUnheard() bool {
 		return x.Unheard
 	}
 	return false
+}
+
+func (x *Trace) GetListeners() []Listener {
+	if x != nil {
+		return x.Listeners
+	}
+	return nil
+}
+
+func (x *Trace) GetMisfits() map[string]string {
+	if x != nil {
+		return x.Misfits
+	}
+	return nil
 }
 
 type Subject struct {
@@ -2576,11 +2658,13 @@ func (x *Value) GetText() string {
 type Error struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Message string                 `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
-	// Symbolic OS code, stored as the language's own system errors store it.
-	OsCode        *string `protobuf:"bytes,2,opt,name=os_code,json=osCode,proto3,oneof" json:"os_code,omitempty"`
-	HttpStatus    *int32  `protobuf:"varint,3,opt,name=http_status,json=httpStatus,proto3,oneof" json:"http_status,omitempty"`
-	RetryAfterMs  *int64  `protobuf:"varint,4,opt,name=retry_after_ms,json=retryAfterMs,proto3,oneof" json:"retry_after_ms,omitempty"`
-	Cause         *Error  `protobuf:"bytes,5,opt,name=cause,proto3" json:"cause,omitempty"`
+	// Symbolic OS code, stored as the language's own errors store it. Where they have several ways, the errors of a trace take
+	// them in turn.
+	OsCode *string `protobuf:"bytes,2,opt,name=os_code,json=osCode,proto3,oneof" json:"os_code,omitempty"`
+	// The same goes for the status.
+	HttpStatus    *int32 `protobuf:"varint,3,opt,name=http_status,json=httpStatus,proto3,oneof" json:"http_status,omitempty"`
+	RetryAfterMs  *int64 `protobuf:"varint,4,opt,name=retry_after_ms,json=retryAfterMs,proto3,oneof" json:"retry_after_ms,omitempty"`
+	Cause         *Error `protobuf:"bytes,5,opt,name=cause,proto3" json:"cause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2813,7 +2897,9 @@ type StepObservation struct {
 	Events []*Event          `protobuf:"bytes,4,rep,name=events,proto3" json:"events,omitempty"`
 	Health []*ProviderHealth `protobuf:"bytes,5,rep,name=health,proto3" json:"health,omitempty"`
 	// Operations (and health checks) that run now.
-	Running       uint32 `protobuf:"varint,6,opt,name=running,proto3" json:"running,omitempty"`
+	Running uint32 `protobuf:"varint,6,opt,name=running,proto3" json:"running,omitempty"`
+	// Failures of the failing listener that the package has told to its language's logging since the previous step.
+	Reported      uint32 `protobuf:"varint,7,opt,name=reported,proto3" json:"reported,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2886,6 +2972,13 @@ func (x *StepObservation) GetHealth() []*ProviderHealth {
 func (x *StepObservation) GetRunning() uint32 {
 	if x != nil {
 		return x.Running
+	}
+	return 0
+}
+
+func (x *StepObservation) GetReported() uint32 {
+	if x != nil {
+		return x.Reported
 	}
 	return 0
 }
@@ -3835,13 +3928,18 @@ const file_skidbladnir_conformance_v1_test_driver_proto_rawDesc = "" +
 	"\x14ReplayBatchesRequest\x129\n" +
 	"\x06traces\x18\x01 \x03(\v2!.skidbladnir.conformance.v1.TraceR\x06traces\"a\n" +
 	"\x15ReplayBatchesResponse\x12H\n" +
-	"\tresponses\x18\x01 \x03(\v2*.skidbladnir.conformance.v1.ReplayResponseR\tresponses\"\xc0\x01\n" +
+	"\tresponses\x18\x01 \x03(\v2*.skidbladnir.conformance.v1.ReplayResponseR\tresponses\"\x8a\x03\n" +
 	"\x05Trace\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12=\n" +
 	"\asubject\x18\x02 \x01(\v2#.skidbladnir.conformance.v1.SubjectR\asubject\x126\n" +
 	"\x05steps\x18\x03 \x03(\v2 .skidbladnir.conformance.v1.StepR\x05steps\x12\x16\n" +
 	"\x06random\x18\x04 \x03(\x01R\x06random\x12\x18\n" +
-	"\aunheard\x18\x05 \x01(\bR\aunheard\"\xb2\x02\n" +
+	"\aunheard\x18\x05 \x01(\bR\aunheard\x12B\n" +
+	"\tlisteners\x18\x06 \x03(\x0e2$.skidbladnir.conformance.v1.ListenerR\tlisteners\x12H\n" +
+	"\amisfits\x18\a \x03(\v2..skidbladnir.conformance.v1.Trace.MisfitsEntryR\amisfits\x1a:\n" +
+	"\fMisfitsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb2\x02\n" +
 	"\aSubject\x12K\n" +
 	"\vcomposition\x18\x01 \x01(\v2'.skidbladnir.conformance.v1.CompositionH\x00R\vcomposition\x12<\n" +
 	"\x06facade\x18\x02 \x01(\v2\".skidbladnir.conformance.v1.FacadeH\x00R\x06facade\x12C\n" +
@@ -4058,14 +4156,15 @@ const file_skidbladnir_conformance_v1_test_driver_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
 	"\x04line\x18\x03 \x01(\rR\x04line\x12\x18\n" +
-	"\amessage\x18\x04 \x01(\tR\amessage\"\xc9\x02\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\"\xe5\x02\n" +
 	"\x0fStepObservation\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x12A\n" +
 	"\x05calls\x18\x02 \x03(\v2+.skidbladnir.conformance.v1.CallObservationR\x05calls\x12C\n" +
 	"\bpolicies\x18\x03 \x03(\v2'.skidbladnir.conformance.v1.PolicyStateR\bpolicies\x129\n" +
 	"\x06events\x18\x04 \x03(\v2!.skidbladnir.conformance.v1.EventR\x06events\x12B\n" +
 	"\x06health\x18\x05 \x03(\v2*.skidbladnir.conformance.v1.ProviderHealthR\x06health\x12\x18\n" +
-	"\arunning\x18\x06 \x01(\rR\arunning\"\xc6\x02\n" +
+	"\arunning\x18\x06 \x01(\rR\arunning\x12\x1a\n" +
+	"\breported\x18\a \x01(\rR\breported\"\xc6\x02\n" +
 	"\x0fCallObservation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
 	"\tstarts_ms\x18\x02 \x03(\x03R\bstartsMs\x12\x1d\n" +
@@ -4173,7 +4272,14 @@ const file_skidbladnir_conformance_v1_test_driver_proto_rawDesc = "" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12(\n" +
 	"\x10response_time_ms\x18\x03 \x01(\x03R\x0eresponseTimeMs\x12#\n" +
 	"\rcircuit_state\x18\x04 \x01(\tR\fcircuitState\x12!\n" +
-	"\ffailure_rate\x18\x05 \x01(\x01R\vfailureRate2\xd2\x02\n" +
+	"\ffailure_rate\x18\x05 \x01(\x01R\vfailureRate*\x92\x01\n" +
+	"\bListener\x12\x18\n" +
+	"\x14LISTENER_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12LISTENER_RECORDING\x10\x01\x12\x12\n" +
+	"\x0eLISTENER_GIVEN\x10\x02\x12\x14\n" +
+	"\x10LISTENER_FAILING\x10\x03\x12\x14\n" +
+	"\x10LISTENER_REMOVED\x10\x04\x12\x14\n" +
+	"\x10LISTENER_LOOKING\x10\x052\xd2\x02\n" +
 	"\n" +
 	"TestDriver\x12e\n" +
 	"\bDescribe\x12+.skidbladnir.conformance.v1.DescribeRequest\x1a,.skidbladnir.conformance.v1.DescribeResponse\x12c\n" +
@@ -4192,134 +4298,139 @@ func file_skidbladnir_conformance_v1_test_driver_proto_rawDescGZIP() []byte {
 	return file_skidbladnir_conformance_v1_test_driver_proto_rawDescData
 }
 
-var file_skidbladnir_conformance_v1_test_driver_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_skidbladnir_conformance_v1_test_driver_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_skidbladnir_conformance_v1_test_driver_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_skidbladnir_conformance_v1_test_driver_proto_goTypes = []any{
-	(*DescribeRequest)(nil),       // 0: skidbladnir.conformance.v1.DescribeRequest
-	(*DescribeResponse)(nil),      // 1: skidbladnir.conformance.v1.DescribeResponse
-	(*ReplayRequest)(nil),         // 2: skidbladnir.conformance.v1.ReplayRequest
-	(*ReplayResponse)(nil),        // 3: skidbladnir.conformance.v1.ReplayResponse
-	(*ReplayBatchesRequest)(nil),  // 4: skidbladnir.conformance.v1.ReplayBatchesRequest
-	(*ReplayBatchesResponse)(nil), // 5: skidbladnir.conformance.v1.ReplayBatchesResponse
-	(*Trace)(nil),                 // 6: skidbladnir.conformance.v1.Trace
-	(*Subject)(nil),               // 7: skidbladnir.conformance.v1.Subject
-	(*Composition)(nil),           // 8: skidbladnir.conformance.v1.Composition
-	(*Policy)(nil),                // 9: skidbladnir.conformance.v1.Policy
-	(*CircuitBreaker)(nil),        // 10: skidbladnir.conformance.v1.CircuitBreaker
-	(*Window)(nil),                // 11: skidbladnir.conformance.v1.Window
-	(*SlowCall)(nil),              // 12: skidbladnir.conformance.v1.SlowCall
-	(*ResetTimeoutBackoff)(nil),   // 13: skidbladnir.conformance.v1.ResetTimeoutBackoff
-	(*Retry)(nil),                 // 14: skidbladnir.conformance.v1.Retry
-	(*ErrorPatterns)(nil),         // 15: skidbladnir.conformance.v1.ErrorPatterns
-	(*Bulkhead)(nil),              // 16: skidbladnir.conformance.v1.Bulkhead
-	(*Timeout)(nil),               // 17: skidbladnir.conformance.v1.Timeout
-	(*Cache)(nil),                 // 18: skidbladnir.conformance.v1.Cache
-	(*Fallback)(nil),              // 19: skidbladnir.conformance.v1.Fallback
-	(*Match)(nil),                 // 20: skidbladnir.conformance.v1.Match
-	(*Facade)(nil),                // 21: skidbladnir.conformance.v1.Facade
-	(*HealthMonitor)(nil),         // 22: skidbladnir.conformance.v1.HealthMonitor
-	(*HealthCheck)(nil),           // 23: skidbladnir.conformance.v1.HealthCheck
-	(*ProviderFile)(nil),          // 24: skidbladnir.conformance.v1.ProviderFile
-	(*Step)(nil),                  // 25: skidbladnir.conformance.v1.Step
-	(*Target)(nil),                // 26: skidbladnir.conformance.v1.Target
-	(*Call)(nil),                  // 27: skidbladnir.conformance.v1.Call
-	(*Script)(nil),                // 28: skidbladnir.conformance.v1.Script
-	(*Never)(nil),                 // 29: skidbladnir.conformance.v1.Never
-	(*OnCancel)(nil),              // 30: skidbladnir.conformance.v1.OnCancel
-	(*Ignore)(nil),                // 31: skidbladnir.conformance.v1.Ignore
-	(*Value)(nil),                 // 32: skidbladnir.conformance.v1.Value
-	(*Error)(nil),                 // 33: skidbladnir.conformance.v1.Error
-	(*Observation)(nil),           // 34: skidbladnir.conformance.v1.Observation
-	(*Fault)(nil),                 // 35: skidbladnir.conformance.v1.Fault
-	(*StepObservation)(nil),       // 36: skidbladnir.conformance.v1.StepObservation
-	(*CallObservation)(nil),       // 37: skidbladnir.conformance.v1.CallObservation
-	(*Pending)(nil),               // 38: skidbladnir.conformance.v1.Pending
-	(*CallError)(nil),             // 39: skidbladnir.conformance.v1.CallError
-	(*PolicyState)(nil),           // 40: skidbladnir.conformance.v1.PolicyState
-	(*CircuitBreakerState)(nil),   // 41: skidbladnir.conformance.v1.CircuitBreakerState
-	(*BulkheadState)(nil),         // 42: skidbladnir.conformance.v1.BulkheadState
-	(*CacheState)(nil),            // 43: skidbladnir.conformance.v1.CacheState
-	(*FacadeStatus)(nil),          // 44: skidbladnir.conformance.v1.FacadeStatus
-	(*Event)(nil),                 // 45: skidbladnir.conformance.v1.Event
-	(*ProviderHealth)(nil),        // 46: skidbladnir.conformance.v1.ProviderHealth
+	(Listener)(0),                 // 0: skidbladnir.conformance.v1.Listener
+	(*DescribeRequest)(nil),       // 1: skidbladnir.conformance.v1.DescribeRequest
+	(*DescribeResponse)(nil),      // 2: skidbladnir.conformance.v1.DescribeResponse
+	(*ReplayRequest)(nil),         // 3: skidbladnir.conformance.v1.ReplayRequest
+	(*ReplayResponse)(nil),        // 4: skidbladnir.conformance.v1.ReplayResponse
+	(*ReplayBatchesRequest)(nil),  // 5: skidbladnir.conformance.v1.ReplayBatchesRequest
+	(*ReplayBatchesResponse)(nil), // 6: skidbladnir.conformance.v1.ReplayBatchesResponse
+	(*Trace)(nil),                 // 7: skidbladnir.conformance.v1.Trace
+	(*Subject)(nil),               // 8: skidbladnir.conformance.v1.Subject
+	(*Composition)(nil),           // 9: skidbladnir.conformance.v1.Composition
+	(*Policy)(nil),                // 10: skidbladnir.conformance.v1.Policy
+	(*CircuitBreaker)(nil),        // 11: skidbladnir.conformance.v1.CircuitBreaker
+	(*Window)(nil),                // 12: skidbladnir.conformance.v1.Window
+	(*SlowCall)(nil),              // 13: skidbladnir.conformance.v1.SlowCall
+	(*ResetTimeoutBackoff)(nil),   // 14: skidbladnir.conformance.v1.ResetTimeoutBackoff
+	(*Retry)(nil),                 // 15: skidbladnir.conformance.v1.Retry
+	(*ErrorPatterns)(nil),         // 16: skidbladnir.conformance.v1.ErrorPatterns
+	(*Bulkhead)(nil),              // 17: skidbladnir.conformance.v1.Bulkhead
+	(*Timeout)(nil),               // 18: skidbladnir.conformance.v1.Timeout
+	(*Cache)(nil),                 // 19: skidbladnir.conformance.v1.Cache
+	(*Fallback)(nil),              // 20: skidbladnir.conformance.v1.Fallback
+	(*Match)(nil),                 // 21: skidbladnir.conformance.v1.Match
+	(*Facade)(nil),                // 22: skidbladnir.conformance.v1.Facade
+	(*HealthMonitor)(nil),         // 23: skidbladnir.conformance.v1.HealthMonitor
+	(*HealthCheck)(nil),           // 24: skidbladnir.conformance.v1.HealthCheck
+	(*ProviderFile)(nil),          // 25: skidbladnir.conformance.v1.ProviderFile
+	(*Step)(nil),                  // 26: skidbladnir.conformance.v1.Step
+	(*Target)(nil),                // 27: skidbladnir.conformance.v1.Target
+	(*Call)(nil),                  // 28: skidbladnir.conformance.v1.Call
+	(*Script)(nil),                // 29: skidbladnir.conformance.v1.Script
+	(*Never)(nil),                 // 30: skidbladnir.conformance.v1.Never
+	(*OnCancel)(nil),              // 31: skidbladnir.conformance.v1.OnCancel
+	(*Ignore)(nil),                // 32: skidbladnir.conformance.v1.Ignore
+	(*Value)(nil),                 // 33: skidbladnir.conformance.v1.Value
+	(*Error)(nil),                 // 34: skidbladnir.conformance.v1.Error
+	(*Observation)(nil),           // 35: skidbladnir.conformance.v1.Observation
+	(*Fault)(nil),                 // 36: skidbladnir.conformance.v1.Fault
+	(*StepObservation)(nil),       // 37: skidbladnir.conformance.v1.StepObservation
+	(*CallObservation)(nil),       // 38: skidbladnir.conformance.v1.CallObservation
+	(*Pending)(nil),               // 39: skidbladnir.conformance.v1.Pending
+	(*CallError)(nil),             // 40: skidbladnir.conformance.v1.CallError
+	(*PolicyState)(nil),           // 41: skidbladnir.conformance.v1.PolicyState
+	(*CircuitBreakerState)(nil),   // 42: skidbladnir.conformance.v1.CircuitBreakerState
+	(*BulkheadState)(nil),         // 43: skidbladnir.conformance.v1.BulkheadState
+	(*CacheState)(nil),            // 44: skidbladnir.conformance.v1.CacheState
+	(*FacadeStatus)(nil),          // 45: skidbladnir.conformance.v1.FacadeStatus
+	(*Event)(nil),                 // 46: skidbladnir.conformance.v1.Event
+	(*ProviderHealth)(nil),        // 47: skidbladnir.conformance.v1.ProviderHealth
+	nil,                           // 48: skidbladnir.conformance.v1.Trace.MisfitsEntry
 }
 var file_skidbladnir_conformance_v1_test_driver_proto_depIdxs = []int32{
-	6,  // 0: skidbladnir.conformance.v1.ReplayRequest.trace:type_name -> skidbladnir.conformance.v1.Trace
-	34, // 1: skidbladnir.conformance.v1.ReplayResponse.observation:type_name -> skidbladnir.conformance.v1.Observation
-	6,  // 2: skidbladnir.conformance.v1.ReplayBatchesRequest.traces:type_name -> skidbladnir.conformance.v1.Trace
-	3,  // 3: skidbladnir.conformance.v1.ReplayBatchesResponse.responses:type_name -> skidbladnir.conformance.v1.ReplayResponse
-	7,  // 4: skidbladnir.conformance.v1.Trace.subject:type_name -> skidbladnir.conformance.v1.Subject
-	25, // 5: skidbladnir.conformance.v1.Trace.steps:type_name -> skidbladnir.conformance.v1.Step
-	8,  // 6: skidbladnir.conformance.v1.Subject.composition:type_name -> skidbladnir.conformance.v1.Composition
-	21, // 7: skidbladnir.conformance.v1.Subject.facade:type_name -> skidbladnir.conformance.v1.Facade
-	22, // 8: skidbladnir.conformance.v1.Subject.health:type_name -> skidbladnir.conformance.v1.HealthMonitor
-	24, // 9: skidbladnir.conformance.v1.Subject.provider_file:type_name -> skidbladnir.conformance.v1.ProviderFile
-	9,  // 10: skidbladnir.conformance.v1.Composition.policies:type_name -> skidbladnir.conformance.v1.Policy
-	10, // 11: skidbladnir.conformance.v1.Policy.circuit_breaker:type_name -> skidbladnir.conformance.v1.CircuitBreaker
-	14, // 12: skidbladnir.conformance.v1.Policy.retry:type_name -> skidbladnir.conformance.v1.Retry
-	16, // 13: skidbladnir.conformance.v1.Policy.bulkhead:type_name -> skidbladnir.conformance.v1.Bulkhead
-	17, // 14: skidbladnir.conformance.v1.Policy.timeout:type_name -> skidbladnir.conformance.v1.Timeout
-	18, // 15: skidbladnir.conformance.v1.Policy.cache:type_name -> skidbladnir.conformance.v1.Cache
-	19, // 16: skidbladnir.conformance.v1.Policy.fallback:type_name -> skidbladnir.conformance.v1.Fallback
-	11, // 17: skidbladnir.conformance.v1.CircuitBreaker.window:type_name -> skidbladnir.conformance.v1.Window
-	12, // 18: skidbladnir.conformance.v1.CircuitBreaker.slow_call:type_name -> skidbladnir.conformance.v1.SlowCall
-	13, // 19: skidbladnir.conformance.v1.CircuitBreaker.reset_timeout_backoff:type_name -> skidbladnir.conformance.v1.ResetTimeoutBackoff
-	20, // 20: skidbladnir.conformance.v1.CircuitBreaker.is_failure:type_name -> skidbladnir.conformance.v1.Match
-	20, // 21: skidbladnir.conformance.v1.CircuitBreaker.ignore:type_name -> skidbladnir.conformance.v1.Match
-	15, // 22: skidbladnir.conformance.v1.Retry.retryable_errors:type_name -> skidbladnir.conformance.v1.ErrorPatterns
-	20, // 23: skidbladnir.conformance.v1.Retry.is_retryable:type_name -> skidbladnir.conformance.v1.Match
-	28, // 24: skidbladnir.conformance.v1.Fallback.handler:type_name -> skidbladnir.conformance.v1.Script
-	20, // 25: skidbladnir.conformance.v1.Fallback.when:type_name -> skidbladnir.conformance.v1.Match
-	10, // 26: skidbladnir.conformance.v1.Facade.circuit_breaker:type_name -> skidbladnir.conformance.v1.CircuitBreaker
-	14, // 27: skidbladnir.conformance.v1.Facade.retry:type_name -> skidbladnir.conformance.v1.Retry
-	16, // 28: skidbladnir.conformance.v1.Facade.bulkhead:type_name -> skidbladnir.conformance.v1.Bulkhead
-	17, // 29: skidbladnir.conformance.v1.Facade.timeout:type_name -> skidbladnir.conformance.v1.Timeout
-	18, // 30: skidbladnir.conformance.v1.Facade.cache:type_name -> skidbladnir.conformance.v1.Cache
-	23, // 31: skidbladnir.conformance.v1.HealthMonitor.checks:type_name -> skidbladnir.conformance.v1.HealthCheck
-	9,  // 32: skidbladnir.conformance.v1.HealthMonitor.circuits:type_name -> skidbladnir.conformance.v1.Policy
-	28, // 33: skidbladnir.conformance.v1.HealthCheck.rounds:type_name -> skidbladnir.conformance.v1.Script
-	27, // 34: skidbladnir.conformance.v1.Step.call:type_name -> skidbladnir.conformance.v1.Call
-	26, // 35: skidbladnir.conformance.v1.Step.clear:type_name -> skidbladnir.conformance.v1.Target
-	26, // 36: skidbladnir.conformance.v1.Step.close:type_name -> skidbladnir.conformance.v1.Target
-	26, // 37: skidbladnir.conformance.v1.Step.force_open:type_name -> skidbladnir.conformance.v1.Target
-	26, // 38: skidbladnir.conformance.v1.Step.disable:type_name -> skidbladnir.conformance.v1.Target
-	26, // 39: skidbladnir.conformance.v1.Step.reset:type_name -> skidbladnir.conformance.v1.Target
-	26, // 40: skidbladnir.conformance.v1.Step.check_health:type_name -> skidbladnir.conformance.v1.Target
-	26, // 41: skidbladnir.conformance.v1.Step.start:type_name -> skidbladnir.conformance.v1.Target
-	26, // 42: skidbladnir.conformance.v1.Step.stop:type_name -> skidbladnir.conformance.v1.Target
-	28, // 43: skidbladnir.conformance.v1.Call.op:type_name -> skidbladnir.conformance.v1.Script
-	28, // 44: skidbladnir.conformance.v1.Call.fallback:type_name -> skidbladnir.conformance.v1.Script
-	32, // 45: skidbladnir.conformance.v1.Script.ok:type_name -> skidbladnir.conformance.v1.Value
-	33, // 46: skidbladnir.conformance.v1.Script.error:type_name -> skidbladnir.conformance.v1.Error
-	29, // 47: skidbladnir.conformance.v1.Script.never:type_name -> skidbladnir.conformance.v1.Never
-	30, // 48: skidbladnir.conformance.v1.Script.on_cancel:type_name -> skidbladnir.conformance.v1.OnCancel
-	31, // 49: skidbladnir.conformance.v1.OnCancel.ignore:type_name -> skidbladnir.conformance.v1.Ignore
-	32, // 50: skidbladnir.conformance.v1.OnCancel.ok:type_name -> skidbladnir.conformance.v1.Value
-	33, // 51: skidbladnir.conformance.v1.OnCancel.error:type_name -> skidbladnir.conformance.v1.Error
-	33, // 52: skidbladnir.conformance.v1.Error.cause:type_name -> skidbladnir.conformance.v1.Error
-	35, // 53: skidbladnir.conformance.v1.Observation.faults:type_name -> skidbladnir.conformance.v1.Fault
-	36, // 54: skidbladnir.conformance.v1.Observation.steps:type_name -> skidbladnir.conformance.v1.StepObservation
-	37, // 55: skidbladnir.conformance.v1.StepObservation.calls:type_name -> skidbladnir.conformance.v1.CallObservation
-	40, // 56: skidbladnir.conformance.v1.StepObservation.policies:type_name -> skidbladnir.conformance.v1.PolicyState
-	45, // 57: skidbladnir.conformance.v1.StepObservation.events:type_name -> skidbladnir.conformance.v1.Event
-	46, // 58: skidbladnir.conformance.v1.StepObservation.health:type_name -> skidbladnir.conformance.v1.ProviderHealth
-	38, // 59: skidbladnir.conformance.v1.CallObservation.pending:type_name -> skidbladnir.conformance.v1.Pending
-	32, // 60: skidbladnir.conformance.v1.CallObservation.ok:type_name -> skidbladnir.conformance.v1.Value
-	39, // 61: skidbladnir.conformance.v1.CallObservation.error:type_name -> skidbladnir.conformance.v1.CallError
-	41, // 62: skidbladnir.conformance.v1.PolicyState.circuit_breaker:type_name -> skidbladnir.conformance.v1.CircuitBreakerState
-	42, // 63: skidbladnir.conformance.v1.PolicyState.bulkhead:type_name -> skidbladnir.conformance.v1.BulkheadState
-	43, // 64: skidbladnir.conformance.v1.PolicyState.cache:type_name -> skidbladnir.conformance.v1.CacheState
-	44, // 65: skidbladnir.conformance.v1.PolicyState.facade:type_name -> skidbladnir.conformance.v1.FacadeStatus
-	0,  // 66: skidbladnir.conformance.v1.TestDriver.Describe:input_type -> skidbladnir.conformance.v1.DescribeRequest
-	2,  // 67: skidbladnir.conformance.v1.TestDriver.Replay:input_type -> skidbladnir.conformance.v1.ReplayRequest
-	4,  // 68: skidbladnir.conformance.v1.TestDriver.ReplayBatches:input_type -> skidbladnir.conformance.v1.ReplayBatchesRequest
-	1,  // 69: skidbladnir.conformance.v1.TestDriver.Describe:output_type -> skidbladnir.conformance.v1.DescribeResponse
-	3,  // 70: skidbladnir.conformance.v1.TestDriver.Replay:output_type -> skidbladnir.conformance.v1.ReplayResponse
-	5,  // 71: skidbladnir.conformance.v1.TestDriver.ReplayBatches:output_type -> skidbladnir.conformance.v1.ReplayBatchesResponse
-	69, // [69:72] is the sub-list for method output_type
-	66, // [66:69] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	7,  // 0: skidbladnir.conformance.v1.ReplayRequest.trace:type_name -> skidbladnir.conformance.v1.Trace
+	35, // 1: skidbladnir.conformance.v1.ReplayResponse.observation:type_name -> skidbladnir.conformance.v1.Observation
+	7,  // 2: skidbladnir.conformance.v1.ReplayBatchesRequest.traces:type_name -> skidbladnir.conformance.v1.Trace
+	4,  // 3: skidbladnir.conformance.v1.ReplayBatchesResponse.responses:type_name -> skidbladnir.conformance.v1.ReplayResponse
+	8,  // 4: skidbladnir.conformance.v1.Trace.subject:type_name -> skidbladnir.conformance.v1.Subject
+	26, // 5: skidbladnir.conformance.v1.Trace.steps:type_name -> skidbladnir.conformance.v1.Step
+	0,  // 6: skidbladnir.conformance.v1.Trace.listeners:type_name -> skidbladnir.conformance.v1.Listener
+	48, // 7: skidbladnir.conformance.v1.Trace.misfits:type_name -> skidbladnir.conformance.v1.Trace.MisfitsEntry
+	9,  // 8: skidbladnir.conformance.v1.Subject.composition:type_name -> skidbladnir.conformance.v1.Composition
+	22, // 9: skidbladnir.conformance.v1.Subject.facade:type_name -> skidbladnir.conformance.v1.Facade
+	23, // 10: skidbladnir.conformance.v1.Subject.health:type_name -> skidbladnir.conformance.v1.HealthMonitor
+	25, // 11: skidbladnir.conformance.v1.Subject.provider_file:type_name -> skidbladnir.conformance.v1.ProviderFile
+	10, // 12: skidbladnir.conformance.v1.Composition.policies:type_name -> skidbladnir.conformance.v1.Policy
+	11, // 13: skidbladnir.conformance.v1.Policy.circuit_breaker:type_name -> skidbladnir.conformance.v1.CircuitBreaker
+	15, // 14: skidbladnir.conformance.v1.Policy.retry:type_name -> skidbladnir.conformance.v1.Retry
+	17, // 15: skidbladnir.conformance.v1.Policy.bulkhead:type_name -> skidbladnir.conformance.v1.Bulkhead
+	18, // 16: skidbladnir.conformance.v1.Policy.timeout:type_name -> skidbladnir.conformance.v1.Timeout
+	19, // 17: skidbladnir.conformance.v1.Policy.cache:type_name -> skidbladnir.conformance.v1.Cache
+	20, // 18: skidbladnir.conformance.v1.Policy.fallback:type_name -> skidbladnir.conformance.v1.Fallback
+	12, // 19: skidbladnir.conformance.v1.CircuitBreaker.window:type_name -> skidbladnir.conformance.v1.Window
+	13, // 20: skidbladnir.conformance.v1.CircuitBreaker.slow_call:type_name -> skidbladnir.conformance.v1.SlowCall
+	14, // 21: skidbladnir.conformance.v1.CircuitBreaker.reset_timeout_backoff:type_name -> skidbladnir.conformance.v1.ResetTimeoutBackoff
+	21, // 22: skidbladnir.conformance.v1.CircuitBreaker.is_failure:type_name -> skidbladnir.conformance.v1.Match
+	21, // 23: skidbladnir.conformance.v1.CircuitBreaker.ignore:type_name -> skidbladnir.conformance.v1.Match
+	16, // 24: skidbladnir.conformance.v1.Retry.retryable_errors:type_name -> skidbladnir.conformance.v1.ErrorPatterns
+	21, // 25: skidbladnir.conformance.v1.Retry.is_retryable:type_name -> skidbladnir.conformance.v1.Match
+	29, // 26: skidbladnir.conformance.v1.Fallback.handler:type_name -> skidbladnir.conformance.v1.Script
+	21, // 27: skidbladnir.conformance.v1.Fallback.when:type_name -> skidbladnir.conformance.v1.Match
+	11, // 28: skidbladnir.conformance.v1.Facade.circuit_breaker:type_name -> skidbladnir.conformance.v1.CircuitBreaker
+	15, // 29: skidbladnir.conformance.v1.Facade.retry:type_name -> skidbladnir.conformance.v1.Retry
+	17, // 30: skidbladnir.conformance.v1.Facade.bulkhead:type_name -> skidbladnir.conformance.v1.Bulkhead
+	18, // 31: skidbladnir.conformance.v1.Facade.timeout:type_name -> skidbladnir.conformance.v1.Timeout
+	19, // 32: skidbladnir.conformance.v1.Facade.cache:type_name -> skidbladnir.conformance.v1.Cache
+	24, // 33: skidbladnir.conformance.v1.HealthMonitor.checks:type_name -> skidbladnir.conformance.v1.HealthCheck
+	10, // 34: skidbladnir.conformance.v1.HealthMonitor.circuits:type_name -> skidbladnir.conformance.v1.Policy
+	29, // 35: skidbladnir.conformance.v1.HealthCheck.rounds:type_name -> skidbladnir.conformance.v1.Script
+	28, // 36: skidbladnir.conformance.v1.Step.call:type_name -> skidbladnir.conformance.v1.Call
+	27, // 37: skidbladnir.conformance.v1.Step.clear:type_name -> skidbladnir.conformance.v1.Target
+	27, // 38: skidbladnir.conformance.v1.Step.close:type_name -> skidbladnir.conformance.v1.Target
+	27, // 39: skidbladnir.conformance.v1.Step.force_open:type_name -> skidbladnir.conformance.v1.Target
+	27, // 40: skidbladnir.conformance.v1.Step.disable:type_name -> skidbladnir.conformance.v1.Target
+	27, // 41: skidbladnir.conformance.v1.Step.reset:type_name -> skidbladnir.conformance.v1.Target
+	27, // 42: skidbladnir.conformance.v1.Step.check_health:type_name -> skidbladnir.conformance.v1.Target
+	27, // 43: skidbladnir.conformance.v1.Step.start:type_name -> skidbladnir.conformance.v1.Target
+	27, // 44: skidbladnir.conformance.v1.Step.stop:type_name -> skidbladnir.conformance.v1.Target
+	29, // 45: skidbladnir.conformance.v1.Call.op:type_name -> skidbladnir.conformance.v1.Script
+	29, // 46: skidbladnir.conformance.v1.Call.fallback:type_name -> skidbladnir.conformance.v1.Script
+	33, // 47: skidbladnir.conformance.v1.Script.ok:type_name -> skidbladnir.conformance.v1.Value
+	34, // 48: skidbladnir.conformance.v1.Script.error:type_name -> skidbladnir.conformance.v1.Error
+	30, // 49: skidbladnir.conformance.v1.Script.never:type_name -> skidbladnir.conformance.v1.Never
+	31, // 50: skidbladnir.conformance.v1.Script.on_cancel:type_name -> skidbladnir.conformance.v1.OnCancel
+	32, // 51: skidbladnir.conformance.v1.OnCancel.ignore:type_name -> skidbladnir.conformance.v1.Ignore
+	33, // 52: skidbladnir.conformance.v1.OnCancel.ok:type_name -> skidbladnir.conformance.v1.Value
+	34, // 53: skidbladnir.conformance.v1.OnCancel.error:type_name -> skidbladnir.conformance.v1.Error
+	34, // 54: skidbladnir.conformance.v1.Error.cause:type_name -> skidbladnir.conformance.v1.Error
+	36, // 55: skidbladnir.conformance.v1.Observation.faults:type_name -> skidbladnir.conformance.v1.Fault
+	37, // 56: skidbladnir.conformance.v1.Observation.steps:type_name -> skidbladnir.conformance.v1.StepObservation
+	38, // 57: skidbladnir.conformance.v1.StepObservation.calls:type_name -> skidbladnir.conformance.v1.CallObservation
+	41, // 58: skidbladnir.conformance.v1.StepObservation.policies:type_name -> skidbladnir.conformance.v1.PolicyState
+	46, // 59: skidbladnir.conformance.v1.StepObservation.events:type_name -> skidbladnir.conformance.v1.Event
+	47, // 60: skidbladnir.conformance.v1.StepObservation.health:type_name -> skidbladnir.conformance.v1.ProviderHealth
+	39, // 61: skidbladnir.conformance.v1.CallObservation.pending:type_name -> skidbladnir.conformance.v1.Pending
+	33, // 62: skidbladnir.conformance.v1.CallObservation.ok:type_name -> skidbladnir.conformance.v1.Value
+	40, // 63: skidbladnir.conformance.v1.CallObservation.error:type_name -> skidbladnir.conformance.v1.CallError
+	42, // 64: skidbladnir.conformance.v1.PolicyState.circuit_breaker:type_name -> skidbladnir.conformance.v1.CircuitBreakerState
+	43, // 65: skidbladnir.conformance.v1.PolicyState.bulkhead:type_name -> skidbladnir.conformance.v1.BulkheadState
+	44, // 66: skidbladnir.conformance.v1.PolicyState.cache:type_name -> skidbladnir.conformance.v1.CacheState
+	45, // 67: skidbladnir.conformance.v1.PolicyState.facade:type_name -> skidbladnir.conformance.v1.FacadeStatus
+	1,  // 68: skidbladnir.conformance.v1.TestDriver.Describe:input_type -> skidbladnir.conformance.v1.DescribeRequest
+	3,  // 69: skidbladnir.conformance.v1.TestDriver.Replay:input_type -> skidbladnir.conformance.v1.ReplayRequest
+	5,  // 70: skidbladnir.conformance.v1.TestDriver.ReplayBatches:input_type -> skidbladnir.conformance.v1.ReplayBatchesRequest
+	2,  // 71: skidbladnir.conformance.v1.TestDriver.Describe:output_type -> skidbladnir.conformance.v1.DescribeResponse
+	4,  // 72: skidbladnir.conformance.v1.TestDriver.Replay:output_type -> skidbladnir.conformance.v1.ReplayResponse
+	6,  // 73: skidbladnir.conformance.v1.TestDriver.ReplayBatches:output_type -> skidbladnir.conformance.v1.ReplayBatchesResponse
+	71, // [71:74] is the sub-list for method output_type
+	68, // [68:71] is the sub-list for method input_type
+	68, // [68:68] is the sub-list for extension type_name
+	68, // [68:68] is the sub-list for extension extendee
+	0,  // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_skidbladnir_conformance_v1_test_driver_proto_init() }
@@ -4406,13 +4517,14 @@ func file_skidbladnir_conformance_v1_test_driver_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skidbladnir_conformance_v1_test_driver_proto_rawDesc), len(file_skidbladnir_conformance_v1_test_driver_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   47,
+			NumEnums:      1,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_skidbladnir_conformance_v1_test_driver_proto_goTypes,
 		DependencyIndexes: file_skidbladnir_conformance_v1_test_driver_proto_depIdxs,
+		EnumInfos:         file_skidbladnir_conformance_v1_test_driver_proto_enumTypes,
 		MessageInfos:      file_skidbladnir_conformance_v1_test_driver_proto_msgTypes,
 	}.Build()
 	File_skidbladnir_conformance_v1_test_driver_proto = out.File

@@ -19,6 +19,21 @@ export const protobufFileName = "test_driver.proto";
  * virtual time, and reports what it saw. It holds no policy logic.
  */
 
+export enum Listener {
+  LISTENER_UNSPECIFIED = 0,
+  /** LISTENER_RECORDING - Records each event. */
+  LISTENER_RECORDING = 1,
+  /** LISTENER_GIVEN - The same, handed over with the options of what the trace is about: of every policy of a composition. */
+  LISTENER_GIVEN = 2,
+  /** LISTENER_FAILING - Fails on each event. */
+  LISTENER_FAILING = 3,
+  /** LISTENER_REMOVED - The recording one, added once more and removed at once, twice. */
+  LISTENER_REMOVED = 4,
+  /** LISTENER_LOOKING - Asks for every state and statistic that is observed, at each event. */
+  LISTENER_LOOKING = 5,
+  UNRECOGNIZED = -1,
+}
+
 export interface DescribeRequest {
 }
 
@@ -64,6 +79,18 @@ export interface Trace {
   random: number[];
   /** Nobody listens: the driver adds no listener, and reports no events. */
   unheard: boolean;
+  /** Who listens, in the order of being added; empty: one that records. */
+  listeners: Listener[];
+  /**
+   * Options of a type that the messages below cannot carry, as JSON, by their paths: "retry.max_retries". They are given in
+   * place of what the subject says. Only languages have them whose compiler does not refuse them.
+   */
+  misfits: { [key: string]: string };
+}
+
+export interface Trace_MisfitsEntry {
+  key: string;
+  value: string;
 }
 
 export interface Subject {
@@ -317,8 +344,14 @@ export interface Value {
 /** An error of type `ScriptedError`. */
 export interface Error {
   message: string;
-  /** Symbolic OS code, stored as the language's own system errors store it. */
-  osCode?: string | undefined;
+  /**
+   * Symbolic OS code, stored as the language's own errors store it. Where they have several ways, the errors of a trace take
+   * them in turn.
+   */
+  osCode?:
+    | string
+    | undefined;
+  /** The same goes for the status. */
   httpStatus?: number | undefined;
   retryAfterMs?: number | undefined;
   cause: Error | undefined;
@@ -364,6 +397,8 @@ export interface StepObservation {
   health: ProviderHealth[];
   /** Operations (and health checks) that run now. */
   running: number;
+  /** Failures of the failing listener that the package has told to its language's logging since the previous step. */
+  reported: number;
 }
 
 export interface CallObservation {
@@ -812,7 +847,7 @@ export const ReplayBatchesResponse: MessageFns<ReplayBatchesResponse> = {
 };
 
 function createBaseTrace(): Trace {
-  return { id: "", subject: undefined, steps: [], random: [], unheard: false };
+  return { id: "", subject: undefined, steps: [], random: [], unheard: false, listeners: [], misfits: {} };
 }
 
 export const Trace: MessageFns<Trace> = {
@@ -836,6 +871,16 @@ export const Trace: MessageFns<Trace> = {
     if (message.unheard !== false) {
       writer.uint32(40).bool(message.unheard);
     }
+    if (message.listeners.length !== 0) {
+      writer.uint32(50).fork();
+      for (const v of message.listeners) {
+        writer.int32(v);
+      }
+      writer.join();
+    }
+    globalThis.Object.entries(message.misfits).forEach(([key, value]: [string, string]) => {
+      Trace_MisfitsEntry.encode({ key: key as any, value }, writer.uint32(58).fork()).join();
+    });
     return writer;
   },
 
@@ -900,6 +945,92 @@ export const Trace: MessageFns<Trace> = {
             }
 
             message.unheard = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag === 48) {
+              message.listeners.push(reader.int32() as any);
+
+              continue;
+            }
+
+            if (tag === 50) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.listeners.push(reader.int32() as any);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            const entry7 = Trace_MisfitsEntry.decode(reader, reader.uint32());
+            if (entry7.value !== undefined) {
+              message.misfits[entry7.key] = entry7.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseTrace_MisfitsEntry(): Trace_MisfitsEntry {
+  return { key: "", value: "" };
+}
+
+export const Trace_MisfitsEntry: MessageFns<Trace_MisfitsEntry> = {
+  encode(message: Trace_MisfitsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Trace_MisfitsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTrace_MisfitsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
             continue;
           }
         }
@@ -3307,7 +3438,7 @@ export const Fault: MessageFns<Fault> = {
 };
 
 function createBaseStepObservation(): StepObservation {
-  return { nowMs: 0, calls: [], policies: [], events: [], health: [], running: 0 };
+  return { nowMs: 0, calls: [], policies: [], events: [], health: [], running: 0, reported: 0 };
 }
 
 export const StepObservation: MessageFns<StepObservation> = {
@@ -3329,6 +3460,9 @@ export const StepObservation: MessageFns<StepObservation> = {
     }
     if (message.running !== 0) {
       writer.uint32(48).uint32(message.running);
+    }
+    if (message.reported !== 0) {
+      writer.uint32(56).uint32(message.reported);
     }
     return writer;
   },
@@ -3392,6 +3526,14 @@ export const StepObservation: MessageFns<StepObservation> = {
             }
 
             message.running = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.reported = reader.uint32();
             continue;
           }
         }

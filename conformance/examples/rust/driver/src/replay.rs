@@ -110,6 +110,7 @@ impl Stage {
             events: std::mem::take(&mut *self.events.lock().expect("one thread hears")),
             health: Vec::new(),
             running: self.running(),
+            reported: 0,
         }
     }
 

@@ -19,9 +19,22 @@ print(__import__("skidbladnir.policy").policy.SWITCHES_AT_CALLS)
 """
 
 
-@pytest.mark.parametrize("face", ["", "--sync"])
-def test_catalogue_holds_without_a_gil(face: str) -> None:
-    ran = CliRunner().invoke(main, ["run", "--exec", f"{sys.executable} {DRIVER} --free-threaded {face}"])
+TYPESCRIPT = REPOSITORY / "typescript/build/driver.cjs"
+
+
+@pytest.mark.parametrize(
+    "driver",
+    [
+        f"{sys.executable} {DRIVER} --free-threaded",
+        f"{sys.executable} {DRIVER} --free-threaded --sync",
+        f"{sys.executable} {DRIVER} --wrapped",
+        f"{sys.executable} {DRIVER} --wrapped --sync",
+        f"node {TYPESCRIPT} --system-clock",
+        f"node {TYPESCRIPT} --fake-timers",
+    ],
+)
+def test_catalogue_holds_in_every_way(driver: str) -> None:
+    ran = CliRunner().invoke(main, ["run", "--exec", driver])
     assert ran.exit_code == 0, ran.output
 
 
