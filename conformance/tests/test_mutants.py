@@ -21,7 +21,7 @@ from skidbladnir_conformance.mutants.equivalents import find_listed, read_listed
 from skidbladnir_conformance.mutants.languages import Language, ToolFailed
 from skidbladnir_conformance.mutants.model import Mutant, Trial, content_hash, short
 from skidbladnir_conformance.mutants.results import DamagedResults, Results
-from skidbladnir_conformance.mutants.trial import Clean, CleanRunFailed, own_traces_first, run_clean, try_mutant
+from skidbladnir_conformance.mutants.trial import Clean, CleanRunFailed, own_traces_first, replay_key, run_clean, try_mutant
 from skidbladnir_conformance.mutants.verdict import judge_language, write_report
 from skidbladnir_conformance.paths import SPEC
 from skidbladnir_conformance.process import DriverSpec
@@ -151,19 +151,24 @@ def test_results_are_kept_until_they_could_be_different(tmp_path: Path) -> None:
     assert not again.known(gone, "c1")
 
 
-def test_survivor_is_tried_with_new_traces_only(tmp_path: Path, traces: list[Trace]) -> None:
+def test_survivor_is_tried_by_new_replays_only(tmp_path: Path, traces: list[Trace], clean: Clean) -> None:
     results = Results(tmp_path / "r.json")
-    results.describe("c1", traces[1:])
+    label = spec("right")[0].label
+    every = {replay_key(label, trace) for trace in traces}
+    known = {replay_key(label, trace) for trace in traces if trace.id != FIRST}
+    results.describe("c1", known)
     results.add(mutant("1"), Trial("survived", "", "c1", 0.1))
     results.add(mutant("2"), Trial("killed", FIRST, "c1", 0.1))
     results.save()
     again = Results(tmp_path / "r.json")
-    assert again.survived(mutant("1")) == {trace.hash for trace in traces[1:]}
-    assert traces[0].hash not in again.survived(mutant("1"))
+    assert again.survived(mutant("1")) == known
     assert again.survived(mutant("2")) == again.survived(mutant("3")) == set()
+    language, wrong = Fake(Path(), "lies"), mutant("lies")
+    assert asyncio.run(try_mutant(language, wrong, traces, clean, "c2", frozenset(known))).by == FIRST
+    assert asyncio.run(try_mutant(language, wrong, traces, clean, "c2", frozenset(every))).outcome == "survived"
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"version": 7}', '{"version": 2, "trials": {"k": {"outcome": "?"}}}', "\xff"])
+@pytest.mark.parametrize("content", ["{", "[]", '{"version": 7}', '{"version": 3, "trials": {"k": {"outcome": "?"}}}', "\xff"])
 def test_damaged_results_are_told_and_left_alone(tmp_path: Path, content: str) -> None:
     file = tmp_path / "r.json"
     file.write_text(content, encoding="latin-1")

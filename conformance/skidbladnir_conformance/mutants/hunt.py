@@ -21,7 +21,7 @@ from skidbladnir_conformance.mutants.equivalents import Listed, read_listed
 from skidbladnir_conformance.mutants.languages import BUILD, TOOLS, Language, ToolFailed
 from skidbladnir_conformance.mutants.model import Mutant, Trial, content_hash
 from skidbladnir_conformance.mutants.results import Results
-from skidbladnir_conformance.mutants.trial import Clean, run_clean, try_mutant
+from skidbladnir_conformance.mutants.trial import Clean, replay_key, run_clean, try_mutant
 from skidbladnir_conformance.mutants.verdict import Verdict, judge_language, write_report
 from skidbladnir_conformance.paths import CATALOGUE, REPOSITORY, SPEC
 from skidbladnir_conformance.spec import read_spec
@@ -109,9 +109,11 @@ async def _hunt(hunt: Hunt, language: Language, selection: Selection) -> Verdict
     say(hunt.console, f"{language.name}: listing mutants")
     mutants = language.prepare()
     results.forget_all_but(mutants)
-    results.describe(hunt.catalogue, hunt.traces)
+    labels = [spec.label for spec in language.drivers(None)]
+    catalogue = content_hash("\0".join([hunt.catalogue, *labels]).encode())
+    results.describe(catalogue, (replay_key(label, trace) for label in labels for trace in hunt.traces))
     chosen = selection.of(mutants)
-    trials = {mutant: trial for mutant in chosen if (trial := results.known(mutant, hunt.catalogue)) is not None}
+    trials = {mutant: trial for mutant in chosen if (trial := results.known(mutant, catalogue)) is not None}
     left = [mutant for mutant in chosen if mutant not in trials]
     say(hunt.console, f"{language.name}: {len(mutants)} mutants, {len(chosen)} chosen, {len(left)} to try")
     if left:
@@ -119,21 +121,21 @@ async def _hunt(hunt: Hunt, language: Language, selection: Selection) -> Verdict
             clean = await run_clean(language.drivers(None), hunt.traces)
             try:
                 async with _progress(hunt, language, len(left)) as progress:
-                    await _try_all(hunt, language, left, clean, results, progress)
+                    await _try_all(hunt, language, left, clean, catalogue, results, progress)
             finally:
                 results.save()
-        trials = {mutant: trial for mutant in chosen if (trial := results.known(mutant, hunt.catalogue)) is not None}
+        trials = {mutant: trial for mutant in chosen if (trial := results.known(mutant, catalogue)) is not None}
     return judge_language(language.name, trials, mutants, hunt.entries)
 
 
-async def _try_all(hunt: Hunt, language: Language, left: Sequence[Mutant], clean: Clean, results: Results, progress: Counted) -> None:
+async def _try_all(
+    hunt: Hunt, language: Language, left: Sequence[Mutant], clean: Clean, catalogue: str, results: Results, progress: Counted
+) -> None:
     waiting = iter(left)
 
     async def worker() -> None:
         for mutant in waiting:
-            survived = results.survived(mutant)
-            traces = [trace for trace in hunt.traces if trace.hash not in survived]
-            trial = await try_mutant(language, mutant, traces, clean, hunt.catalogue)
+            trial = await try_mutant(language, mutant, hunt.traces, clean, catalogue, results.survived(mutant))
             results.add(mutant, trial)
             progress.add(mutant, trial)
 

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from skidbladnir_conformance.mutants.model import Mutant, Outcome, Trial
-from skidbladnir_conformance.trace import Trace
 
-VERSION = 2
+VERSION = 3
 SAVE_SECONDS = 3.0
 
 
@@ -22,7 +21,7 @@ class DamagedResults(Exception):
 
 
 class Results:
-    """The trials of one language, by the mutants' keys."""
+    """The trials of one language, by the mutants' keys. A replay is one trace in one driver."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -36,12 +35,12 @@ class Results:
             return None
         return trial
 
-    def describe(self, catalogue: str, traces: Iterable[Trace]) -> None:
-        """Says which traces a catalogue has, so that a survivor of it need not be tried with them again."""
-        self._catalogues[catalogue] = [trace.hash for trace in traces]
+    def describe(self, catalogue: str, replays: Iterable[str]) -> None:
+        """Says which replays a catalogue has, so that a survivor of it need not be tried by them again."""
+        self._catalogues[catalogue] = list(replays)
 
     def survived(self, mutant: Mutant) -> frozenset[str]:
-        """The hashes of the traces that did not notice a mutant."""
+        """The replays that did not notice a mutant."""
         trial = self._trials.get(mutant.key)
         return frozenset(self._catalogues.get(trial.catalogue, ()) if trial is not None and trial.outcome == "survived" else ())
 
@@ -62,7 +61,7 @@ class Results:
         used = {trial.catalogue for trial in self._trials.values() if trial.outcome == "survived"}
         data = {
             "version": VERSION,
-            "catalogues": {name: traces for name, traces in self._catalogues.items() if name in used},
+            "catalogues": {name: replays for name, replays in self._catalogues.items() if name in used},
             "trials": {key: asdict(trial) for key, trial in self._trials.items()},
         }
         draft = self._file.with_suffix(".draft")
@@ -77,7 +76,7 @@ def _read(file: Path) -> tuple[dict[str, Trial], dict[str, list[str]]]:
         if data["version"] != VERSION:
             raise ValueError(f"its version is {data['version']}, not {VERSION}")
         trials = {str(key): _trial(trial) for key, trial in data["trials"].items()}
-        return trials, {str(name): list(traces) for name, traces in data["catalogues"].items()}
+        return trials, {str(name): list(replays) for name, replays in data["catalogues"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedResults(
             f"{file} is damaged ({type(error).__name__}: {error}); nothing was changed: mend it, or remove it to try its mutants anew"

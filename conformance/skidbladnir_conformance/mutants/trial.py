@@ -85,22 +85,31 @@ async def run_clean(specs: Sequence[DriverSpec], traces: Sequence[Trace]) -> Cle
     return Clean.measured(answers, wire, time.monotonic() - began)
 
 
-async def try_mutant(language: Language, mutant: Mutant, traces: Sequence[Trace], clean: Clean, catalogue: str) -> Trial:
-    """Whether the traces notice a mutant.
+def replay_key(label: str, trace: Trace) -> str:
+    """Names a trace in a driver."""
+    return f"{label} {trace.hash}"
+
+
+async def try_mutant(
+    language: Language, mutant: Mutant, traces: Sequence[Trace], clean: Clean, catalogue: str, survived: frozenset[str] = frozenset()
+) -> Trial:
+    """Whether the traces notice a mutant. ``survived`` are replays that are known not to.
 
     One that seems to hang, or not to start, is tried again: with twice the time that the unmutated drivers need just then.
     """
     began = time.monotonic()
     batches = own_traces_first(mutant, traces)
-    noticed = await _try(language.drivers(mutant), batches, clean)
+    noticed = await _try(language.drivers(mutant), batches, clean, survived)
     if noticed is not None and noticed.doubtful:
         clean = await run_clean(language.drivers(None), traces)
-        noticed = await _try(language.drivers(mutant), batches, clean.doubled())
+        noticed = await _try(language.drivers(mutant), batches, clean.doubled(), survived)
     seconds = round(time.monotonic() - began, 2)
     return Trial("survived", "", catalogue, seconds) if noticed is None else Trial(noticed.outcome, noticed.by, catalogue, seconds)
 
 
-async def _try(specs: Sequence[DriverSpec], batches: Sequence[Sequence[Trace]], clean: Clean) -> Noticed | None:
+async def _try(
+    specs: Sequence[DriverSpec], batches: Sequence[Sequence[Trace]], clean: Clean, survived: frozenset[str]
+) -> Noticed | None:
     """The first difference from what is expected, or was seen clean."""
 
     def on_answer(spec: DriverSpec, trace: Trace, answer: Answer | None) -> None:
@@ -113,7 +122,7 @@ async def _try(specs: Sequence[DriverSpec], batches: Sequence[Sequence[Trace]], 
     drivers = [Driver(spec, clean.answer_seconds, on_answer) for spec in specs]
     try:
         async with asyncio.timeout(clean.seconds):
-            await _replay(drivers, batches)
+            await _replay(drivers, batches, survived)
     except Noticed as noticed:
         return noticed
     except TimeoutError:
@@ -121,7 +130,7 @@ async def _try(specs: Sequence[DriverSpec], batches: Sequence[Sequence[Trace]], 
     return None
 
 
-async def _replay(drivers: Sequence[Driver], batches: Sequence[Sequence[Trace]]) -> None:
+async def _replay(drivers: Sequence[Driver], batches: Sequence[Sequence[Trace]], survived: frozenset[str] = frozenset()) -> None:
     """Replays batches of traces, each in one driver after the other, and leaves no process behind.
 
     Most mutants are noticed by the first batch in the first driver, so that the other drivers are not even started.
@@ -132,11 +141,13 @@ async def _replay(drivers: Sequence[Driver], batches: Sequence[Sequence[Trace]])
     opened = set[Driver]()
     try:
         for traces, ahead in zip(batches, AHEAD, strict=False):
-            for driver in drivers if traces else ():
-                if driver not in opened:
+            for driver in drivers:
+                left = [trace for trace in traces if replay_key(driver.column.spec.label, trace) not in survived]
+                if left and driver not in opened:
                     opened.add(driver)
                     await driver.open()
-                await _replay_in(driver, traces, ahead)
+                if left:
+                    await _replay_in(driver, left, ahead)
     finally:
         await asyncio.gather(*(driver.kill(patience=0) for driver in opened))
 
