@@ -228,6 +228,8 @@ def test_verdict_is_red_for_what_the_list_does_not_say(tmp_path: Path) -> None:
     assert "score 50.0% is below 95%" in said
     right = judge_language("python", {listed: survived, unlisted: killed}, [listed, unlisted], entries[:1])
     assert (right.faults, right.score, right.figures["equivalent"]) == ([], 1.0, 1)
+    few = judge_language("python", {unlisted: survived}, [listed, unlisted], entries[:1])
+    assert (few.score, any("is below" in fault for fault in few.faults)) == (0.0, False)
     assert right.as_json()["listed"] == [
         {"file": FILE, "number": 1, "line": "if a < b:", "mutation": "< -> <=", "kind": "equivalent", "reason": "nobody can tell"}
     ]

@@ -216,9 +216,9 @@ def test_page_of_a_lying_driver(conformance: Conformance, tmp_path: Path) -> Non
 def test_report_command_replays_and_shows_the_figures(conformance: Conformance, tmp_path: Path) -> None:
     mutants, fuzz, out = tmp_path / "mutants.json", tmp_path / "fuzz.json", tmp_path / "some" / "report.html"
     survivor = {"file": "python/x.py", "number": 7, "line": "if a < b:", "mutation": "a < b -> a <= b"}
-    counts = {"mutants": 1234, "killed": 1200, "timed out": 10, "survived": 1, "equivalent": 20, "outside": 3}
+    counts = {"mutants": 1234, "killed": 1200, "timed out": 10, "survived": 1, "equivalent": 20, "free": 4, "outside": 3}
     listed = [survivor | {"kind": "equivalent", "reason": "nobody can tell <b>"}]
-    figures = {**counts, "score": 0.9876, "strict_score": 0.97, "survivors": [survivor | {"which": 0}], "listed": listed}
+    figures = {**counts, "score": 0.9876, "survivors": [survivor | {"which": 0}], "listed": listed}
     mutants.write_text(json.dumps({"catalogue": "x", "languages": {"python": figures}}))
     fuzz.write_text(
         json.dumps(

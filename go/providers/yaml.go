@@ -18,6 +18,8 @@ import (
 const (
 	maxBytes = 262_144
 	maxDepth = 16
+	// maxKeyDepth holds within a key, whose levels do not count otherwise.
+	maxKeyDepth = 100
 )
 
 // document is the values of a file, where they stand, and the faults of reading it. With faults, its value is not to be
@@ -73,6 +75,9 @@ func readYAML(data []byte) *document {
 	}
 	r := reader{document: d}
 	d.value = r.read(root, "", 1)
+	if r.tooDeepLine == 0 {
+		r.tooDeepLine = lineBeyond(root, maxKeyDepth)
+	}
 	if r.tooDeepLine > 0 {
 		d.tooDeep(r.tooDeepLine)
 	}
@@ -225,6 +230,23 @@ func lineOfBrackets(data []byte) int {
 			line++
 		}
 		previous = char
+	}
+	return 0
+}
+
+// lineBeyond is the line of the first collection that is nested deeper than so many levels, those within keys included; 0:
+// none is.
+func lineBeyond(node *yaml.Node, levels int) int {
+	if node.Kind == yaml.ScalarNode || node.Kind == yaml.AliasNode {
+		return 0
+	}
+	if levels == 0 {
+		return node.Line
+	}
+	for _, child := range node.Content {
+		if line := lineBeyond(child, levels-1); line > 0 {
+			return line
+		}
 	}
 	return 0
 }

@@ -19,6 +19,8 @@ import yaml
 
 MAX_BYTES = 262_144
 MAX_DEPTH = 16
+MAX_KEY_DEPTH = 100
+"""Within a key, whose levels do not count otherwise."""
 NO_ALIAS = "no anchors and aliases: use extend"
 
 # The core schema of YAML 1.2, in which "yes" and "1_000" are strings.
@@ -156,9 +158,9 @@ class _Builder:
 
     def _begin(self, event: Any) -> bool:
         """Opens a collection; False when it is too deep."""
-        if len(self._open) >= MAX_DEPTH and not self._open[-1].hides():
-            self._document.faults.clear()
-            self._fault("too_deep", "", event, f"{MAX_DEPTH + 1} levels", f"at most {MAX_DEPTH} levels")
+        if len(self._open) >= (MAX_KEY_DEPTH if self._open and self._open[-1].hides() else MAX_DEPTH):
+            levels, line = f"{MAX_DEPTH + 1} levels", event.start_mark.line + 1
+            self._document.faults = [Fault("too_deep", "", line, levels, f"at most {MAX_DEPTH} levels")]
             return False
         value: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
         parent = self._open[-1] if self._open else None

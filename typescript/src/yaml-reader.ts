@@ -1,11 +1,13 @@
 /** Reads YAML as plain values with the line of each, and refuses what has no place in a configuration (PF-5 to PF-8). */
 
-import { LineCounter, isAlias, isMap, isScalar, isSeq, parseAllDocuments, type Node, type Pair, type Scalar } from 'yaml';
+import { CST, Composer, LineCounter, Parser, isAlias, isMap, isScalar, isSeq, type Node, type Pair, type Scalar } from 'yaml';
 
 import { show } from './errors.js';
 
 const MAX_BYTES = 262_144;
 const MAX_DEPTH = 16;
+/** Within a key, whose levels do not count otherwise. */
+const MAX_KEY_DEPTH = 100;
 /** What YAML does not allow in a file. */
 // eslint-disable-next-line no-control-regex -- control characters are what it looks for
 const UNPRINTABLE = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]/;
@@ -53,19 +55,14 @@ export function readYaml(data: string | Uint8Array): Document {
   const unprintable = UNPRINTABLE.exec(text);
   if (unprintable !== null) return failed(notYaml(text.slice(0, unprintable.index).split('\n').length, unprintable[0]));
   const counter = new LineCounter();
-  let documents;
-  try {
-    documents = parseAllDocuments(text, { lineCounter: counter, uniqueKeys: false, schema: 'core', logLevel: 'silent' });
-  } catch (error) {
-    // The parser recurses: a nesting that exhausts the stack is far deeper than is allowed.
-    if (error instanceof RangeError) return failed(tooDeep(lineOfBrackets(text)));
-    throw error;
-  }
-  if (!Array.isArray(documents) || documents.length === 0) {
+  const tokens = [...new Parser(counter.addNewLine).parse(text)];
+  const deep = positionOfDeepNesting(tokens);
+  if (deep !== undefined) return failed(tooDeep(counter.linePos(deep).line));
+  const documents = [...new Composer({ uniqueKeys: false, schema: 'core', logLevel: 'silent' }).compose(tokens)];
+  const [document, second] = documents;
+  if (document === undefined) {
     return failed({ code: 'documents', path: '', line: 1, value: 'no document', allowed: 'one document' });
   }
-  const [document, second] = documents;
-  if (document === undefined) throw new Error('a list that is not empty has a first element');
   const walker = new Walker(text, counter);
   const error = document.errors[0];
   if (document.contents !== null) walker.walk(document.contents, '', 1);
@@ -95,14 +92,23 @@ function tooDeep(line: number): Fault {
   return { code: 'too_deep', path: '', line, value: `${MAX_DEPTH + 1} levels`, allowed: `at most ${MAX_DEPTH} levels` };
 }
 
-/** The line at which brackets are nested too deep, roughly: quoted ones count too. */
-function lineOfBrackets(text: string): number {
-  let depth = 0;
-  for (const { 0: bracket, index } of text.matchAll(/[[\]{}]/g)) {
-    depth += bracket === '[' || bracket === '{' ? 1 : -1;
-    if (depth > MAX_DEPTH) return text.slice(0, index).split('\n').length;
+/** Where a nesting begins to be too deep that is so deep that composing it, which recurses, could exhaust the stack. */
+function positionOfDeepNesting(tokens: readonly CST.Token[]): number | undefined {
+  let tooDeep: number | undefined;
+  const left: { token: CST.Token | null | undefined; depth: number; isKey: boolean }[] = [];
+  for (const token of tokens) if (token.type === 'document') left.push({ token: token.value, depth: 1, isKey: false });
+  left.reverse();
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const { token, depth, isKey } = next;
+    if (!CST.isCollection(token)) continue;
+    if (depth > MAX_DEPTH && !isKey) tooDeep ??= token.offset;
+    if (depth > MAX_KEY_DEPTH) return tooDeep ?? token.offset;
+    for (const { key, value } of [...token.items].reverse()) {
+      const within = isKey || CST.isCollection(key);
+      left.push({ token: value, depth: depth + 1, isKey: within }, { token: key, depth: depth + 1, isKey: within });
+    }
   }
-  return 1;
+  return undefined;
 }
 
 function lineOfBrokenByte(bytes: Uint8Array): number {

@@ -11,7 +11,8 @@ from typing import Any
 from skidbladnir_conformance.mutants.model import Mutant
 from skidbladnir_conformance.yaml_nodes import Fault, read
 
-KINDS = ("equivalent", "outside")
+KINDS = ("equivalent", "free", "outside")
+"""Nobody can tell it from the package; the specification leaves it to the language; it is wrong, and no trace can show it."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from skidbladnir_conformance.console import say
 from skidbladnir_conformance.lint import lint
-from skidbladnir_conformance.mutants.equivalents import Listed, read_listed
+from skidbladnir_conformance.mutants.equivalents import KINDS, Listed, read_listed
 from skidbladnir_conformance.mutants.languages import BUILD, TOOLS, Language, ToolFailed
 from skidbladnir_conformance.mutants.model import Mutant, Trial, content_hash
 from skidbladnir_conformance.mutants.results import Results
@@ -177,11 +177,10 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         for fault in verdict.faults:
             say(console, fault, "red")
-    table = Table("language", "mutants", "killed", "timed out", "survived", "equivalent", "outside", "score", "strict")
+    table = Table("language", "mutants", "killed", "timed out", "survived", *KINDS, "score")
     for verdict in verdicts:
         style = "red" if verdict.faults else "green"
-        scores = (f"{verdict.score:.1%}", f"{verdict.strict_score:.1%}")
-        table.add_row(verdict.language, *map(str, verdict.figures.values()), *scores, style=style)
+        table.add_row(verdict.language, *map(str, verdict.figures.values()), f"{verdict.score:.1%}", style=style)
     console.print(table)
 
 

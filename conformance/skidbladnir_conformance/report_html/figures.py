@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from skidbladnir_conformance.mutants.equivalents import KINDS
+
 T = TypeVar("T")
 
 
@@ -28,12 +30,11 @@ class Survivor:
 
 @dataclass(frozen=True)
 class Mutants:
-    """The figures of one language. Scores are shares of 1."""
+    """The figures of one language. The score is a share of 1."""
 
     language: str
     counts: dict[str, int]
     score: float
-    strict_score: float
     unlisted: list[Survivor]
     reasons: list[tuple[str, str, list[Survivor]]]
 
@@ -83,9 +84,8 @@ def _language(name: str, figures: dict[str, Any]) -> Mutants:
     groups = dict.fromkeys((each.kind, each.reason) for each in listed)
     return Mutants(
         language=name,
-        counts={key: int(figures[key]) for key in ("mutants", "killed", "timed out", "survived", "equivalent", "outside")},
+        counts={key: int(figures[key]) for key in ("mutants", "killed", "timed out", "survived", *KINDS)},
         score=float(figures["score"]),
-        strict_score=float(figures["strict_score"]),
         unlisted=[_survivor(each) for each in figures["survivors"]],
         reasons=[(kind, reason, [each for each in listed if (each.kind, each.reason) == (kind, reason)]) for kind, reason in groups],
     )
