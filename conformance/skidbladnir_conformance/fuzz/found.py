@@ -38,6 +38,8 @@ def _with_expectations(document: Document, seen: pb.Observation) -> Document:
             expect["calls"] = calls
         if observed.events or ordered:
             expect["events"] = [event.type for event in observed.events]
+        if observed.reported:
+            expect["reported"] = observed.reported
         steps.append({**step, "expect": expect})
     head = {key: value for key, value in document.items() if key != "steps"}
     return {**head, **({} if ordered else {"order": "free"}), "steps": steps}

@@ -83,6 +83,8 @@ class _Maker:
         if self._jitters:
             numbers = RANDOM_NUMBERS if self._kind == "composition" else DRAWS_OF_CALL * len(self._calls)
             document["random"] = [int(self._random.random() * 1000) / 1000 for _ in range(numbers)]
+        if self._maybe(0.1):
+            document["listeners"] = self._random.sample(["recording", "failing", "removed", "looking"], 4)
         return document
 
     # ---- choices ----

@@ -42,8 +42,9 @@ def _smaller(document: Document) -> Iterator[Document]:
         if "advance_ms" in steps[index] and "advance_ms" in steps[index + 1]:
             both = {"advance_ms": steps[index]["advance_ms"] + steps[index + 1]["advance_ms"]}
             yield _with_steps(document, [*steps[:index], both, *steps[index + 2 :]])
-    if "random" in document:
-        yield {key: value for key, value in document.items() if key != "random"}
+    for part in ("random", "listeners"):
+        if part in document:
+            yield {key: value for key, value in document.items() if key != part}
     yield from _simpler_subject(document)
     yield from _fewer_providers(document)
     for path in _paths(document["subject"], ("subject",)):
