@@ -27,7 +27,7 @@ def replay(trace: pb.Trace, face: Face, *, wrapped: bool = False) -> pb.Observat
         if trace.subject.WhichOneof("kind") == "provider_file":
             observation.effective_json = json.dumps(subjects.effective(trace.subject.provider_file))
             return observation
-        run = _Run(trace, face, Wrapped(guards=not subjects.judges_results(trace.subject)) if wrapped else Plain())
+        run = _Run(trace, face, Wrapped(guards=not subjects.asks_predicates(trace.subject)) if wrapped else Plain())
     except sk.ConfigurationError as error:
         observation.faults.add(code=error.fault, path=error.path, message=str(error))
         return observation

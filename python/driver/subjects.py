@@ -24,8 +24,8 @@ def matches(match: pb.Match) -> Predicate:
     return predicate
 
 
-def judges_results(subject: pb.Subject) -> bool:
-    """Whether a circuit breaker asks predicates."""
+def asks_predicates(subject: pb.Subject) -> bool:
+    """Whether a circuit breaker of the subject asks the user about outcomes, results among them."""
     breakers = [policy.circuit_breaker for policy in subject.composition.policies]
     return any(breaker.HasField("is_failure") or breaker.HasField("ignore") for breaker in breakers)
 

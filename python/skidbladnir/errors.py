@@ -105,11 +105,17 @@ class ConfigurationError(ResilienceError, ValueError):
     code = "configuration"
 
     def __init__(self, fault: str, path: str, value: object, allowed: str) -> None:
-        super().__init__(f"{path}: {value!r} is not allowed: {allowed}")
+        super().__init__(f"{path}: {shorten(value)} is not allowed: {allowed}")
         self.fault = fault
         self.path = path
         self.value = value
         self.allowed = allowed
+
+
+def shorten(value: object) -> str:
+    """The value for a message, not longer than a line."""
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "..."
 
 
 def error_code(error: BaseException) -> ErrorCode:

@@ -17,6 +17,8 @@ from typing import Any
 
 import yaml
 
+from skidbladnir.errors import shorten
+
 MAX_BYTES = 262_144
 MAX_DEPTH = 16
 MAX_KEY_DEPTH = 100
@@ -49,12 +51,6 @@ class Fault:
     def __str__(self) -> str:
         place = self.path or "the file"
         return f"line {self.line}: {place}: {shorten(self.value)} is not allowed: {self.allowed} ({self.code})"
-
-
-def shorten(value: object) -> str:
-    """The value for a message, not longer than a line."""
-    shown = repr(value)
-    return shown if len(shown) <= 60 else shown[:57] + "..."
 
 
 @dataclass(slots=True)

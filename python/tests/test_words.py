@@ -188,3 +188,10 @@ def test_unknown_provider_says_which_there_are() -> None:
         parse_providers("providers: {zebra: {}, qtest: {}, ant: {}}").provider("bee")
     assert str(raised.value) == "unknown provider 'bee'; known are ant, qtest, zebra, zephyr"
     assert (raised.value.provider, raised.value.code) == ("bee", "configuration")
+
+
+def test_value_in_a_message_is_no_longer_than_a_line() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        Retry(max_retries="x" * 1000)  # type: ignore[arg-type]
+    assert str(raised.value) == f"retry.max_retries: '{'x' * 56}... is not allowed: a whole number"
+    assert raised.value.value == "x" * 1000
