@@ -74,6 +74,11 @@ func (r *run) observe() *testdriverpb.StepObservation {
 	if r.monitor != nil {
 		for _, provider := range r.monitor.Providers() {
 			health, _ := r.monitor.Health(provider)
+			// The questions about one provider are other ways to the same.
+			isUp, isDegraded := health.Status == skidbladnir.HealthUp, health.Status == skidbladnir.HealthDegraded
+			if r.monitor.IsHealthy(provider) != isUp || r.monitor.IsDegraded(provider) != isDegraded {
+				panic("the monitor contradicts itself about " + provider)
+			}
 			seen.Health = append(seen.Health, &testdriverpb.ProviderHealth{
 				Provider:       provider,
 				Status:         string(health.Status),

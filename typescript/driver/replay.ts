@@ -1,5 +1,6 @@
 /** Replays one trace, and observes. */
 
+import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 
 import {
@@ -257,8 +258,12 @@ class Run {
     reported = 0;
     for (const record of this.#records.values()) if (record.isNews()) seen.calls.push(record.observe(made));
     for (const watched of this.#watched) if (watched.isNews()) seen.policies.push(watched.observe());
-    for (const [provider, health] of this.#monitor?.allHealth() ?? []) {
+    const monitor = this.#monitor;
+    for (const [provider, health] of monitor?.allHealth() ?? []) {
       const { status, circuitState, failureRate, responseTimeMs } = health;
+      // The questions about one provider are other ways to the same.
+      assert.equal(monitor?.providerHealth(provider), health);
+      assert.deepEqual([monitor?.isHealthy(provider), monitor?.isDegraded(provider)], [status === 'UP', status === 'DEGRADED']);
       seen.health.push({ provider, status, circuitState, failureRate, responseTimeMs: Math.round(responseTimeMs) });
     }
     return seen;
