@@ -66,13 +66,13 @@ class _Run:
         subject = trace.subject
         listeners = () if trace.unheard else trace.listeners or (pb.LISTENER_RECORDING,)
         given = {"listeners": [self._listen]} if pb.LISTENER_GIVEN in listeners else {}
-        build = subjects.Builder(trace, {"clock": face.clock, **given}, self._fallback_handler)
+        build = subjects.Builder(trace, way, {"clock": face.clock, **given}, self._fallback_handler)
         match subject.WhichOneof("kind"):
             case "composition":
                 self._policies = [build.policy(each) for each in subject.composition.policies]
                 if "compose" in trace.misfits:
                     sk.compose(*build.misfitting("")["compose"])  # which refuses them
-                self._target = self._policies[0] if len(self._policies) == 1 else sk.compose(*self._policies)
+                self._target = self._policies[0] if len(self._policies) == 1 else way.compose(self._policies)
             case "facade":
                 self._facade = self._target = build.facade(subject.facade)
             case "health":

@@ -9,6 +9,7 @@ from typing import Any
 
 import skidbladnir as sk
 from driver.script import Unsupported
+from driver.ways import Plain
 from skidbladnir import providers
 from skidbladnir_conformance import test_driver_pb2 as pb
 
@@ -35,11 +36,15 @@ class Builder:
 
     Args:
         trace: the trace, of which this reads the random numbers and the misfits.
+        way: in which form patterns are given.
         common: options that everything is given: clock and listeners.
         handler: makes a fallback's handler from its script.
     """
 
-    def __init__(self, trace: pb.Trace, common: dict[str, Any], handler: Callable[[pb.Script], Any]) -> None:
+    def __init__(
+        self, trace: pb.Trace, way: Plain, common: dict[str, Any], handler: Callable[[pb.Script], Any]
+    ) -> None:
+        self._way = way
         self._common = common
         self._handler = handler
         numbers = iter(trace.random)
@@ -113,7 +118,7 @@ class Builder:
     def _retry(self, message: pb.Retry) -> dict[str, Any]:
         parts: dict[str, Any] = dict(self._random)
         if message.HasField("retryable_errors"):
-            parts["retryable_errors"] = list(message.retryable_errors.patterns)
+            parts["retryable_errors"] = self._way.patterns(message.retryable_errors.patterns)
         if message.HasField("is_retryable"):
             predicate = matches(message.is_retryable)
             parts["is_retryable"] = lambda error: predicate(error, None)

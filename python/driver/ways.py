@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import skidbladnir as sk
 from skidbladnir import HealthStatus, ProviderHealth
+from skidbladnir.matching import regex_source
 
 
 class Plain:
@@ -17,6 +19,12 @@ class Plain:
 
     def call(self, target: Any, operation: Callable[[], Any], *arguments: Any, **options: Any) -> Any:
         return target.call(*arguments, operation, **options)
+
+    def compose(self, policies: Sequence[Any]) -> Any:
+        return sk.compose(*policies)
+
+    def patterns(self, patterns: Iterable[str]) -> list[Any]:
+        return list(patterns)
 
     async def start(self, monitor: sk.ServiceHealthMonitor) -> None:
         monitor.start()
@@ -35,7 +43,7 @@ class Plain:
 
 
 class Wrapped(Plain):
-    """By guards, decorators and ``with``, where the package has them, and provider by provider.
+    """By guards, decorators and ``with``, where the package has them; compositions within compositions, and compiled patterns.
 
     Args:
         guards: whether a guard may take the place of ``execute``: it does not see a result.
@@ -48,7 +56,8 @@ class Wrapped(Plain):
         if isinstance(target, sk.ResilienceFacade):
             return await target.execute(*arguments, operation, **options)
         if self._guards and hasattr(target, "guard"):
-            async with target.guard():
+            async with target.guard() as guard:
+                assert guard is not None
                 return await operation()
         return await _decorated(target, operation, **options)()
 
@@ -56,9 +65,17 @@ class Wrapped(Plain):
         if isinstance(target, sk.ResilienceFacade):
             return target.call(*arguments, operation, **options)
         if self._guards and hasattr(target, "guard"):
-            with target.guard():
+            with target.guard() as guard:
+                assert guard is not None
                 return operation()
         return _decorated(target, operation, **options)()
+
+    def compose(self, policies: Sequence[Any]) -> Any:
+        return sk.compose(sk.compose(*policies[:2]), *policies[2:])
+
+    def patterns(self, patterns: Iterable[str]) -> list[Any]:
+        sources = ((each, regex_source(each)) for each in patterns)
+        return [each if source is None else _compiled(source) for each, source in sources]
 
     async def start(self, monitor: sk.ServiceHealthMonitor) -> None:
         assert await monitor.__aenter__() is monitor
@@ -78,6 +95,13 @@ class Wrapped(Plain):
             assert monitor.is_healthy(provider) is (health.status is HealthStatus.UP)
             assert monitor.is_degraded(provider) is (health.status is HealthStatus.DEGRADED)
         return seen
+
+
+def _compiled(source: str) -> object:
+    try:
+        return re.compile(source)
+    except re.error:
+        return {"regex": source}  # for the package to refuse
 
 
 def _decorated(target: Any, operation: Callable[..., Any], key: str | None = None) -> Callable[[], Any]:

@@ -2,7 +2,8 @@
  * The platform's time and timers under virtual time, for a package that is given no clock.
  *
  * With `--system-clock` they are virtual before the package is loaded, which takes them for the platform's; with `--fake-timers`
- * only afterwards, as in a test that fakes them.
+ * only afterwards, as in a test that fakes them. Other forms of the same go with it: patterns as RegExp, compositions within
+ * compositions.
  */
 
 import { VirtualClock } from '../src/testing.js';

@@ -33,7 +33,7 @@ import {
 } from './gen/test_driver.js';
 import { nextClock } from './platform.js';
 import { Record, Stage, Unsupported, whole } from './script.js';
-import { Builder, effective } from './subjects.js';
+import { Builder, composed, effective } from './subjects.js';
 
 export async function replay(trace: Trace): Promise<Observation> {
   const observation: Observation = { faults: [], steps: [], leftovers: 0, tiedMs: [] };
@@ -118,7 +118,7 @@ class Run {
         this.#policies = kind.value.policies.map((message) => build.policy(message));
         if ('compose' in trace.misfits) compose(...(build.misfitting('')['compose'] as Policy[])); // which refuses them
         const [only] = this.#policies;
-        this.#target = this.#policies.length === 1 && only !== undefined ? only : compose(...this.#policies);
+        this.#target = this.#policies.length === 1 && only !== undefined ? only : composed(this.#policies);
         heard.push(this.#target);
         break;
       }

@@ -4,12 +4,14 @@ import {
   Bulkhead,
   Cache,
   CircuitBreaker,
+  compose,
   Fallback,
   Retry,
   ResilienceFacade,
   ServiceHealthMonitor,
   Timeout,
   type CircuitBreakerOptions,
+  type Composition,
   type FallbackHandler,
   type Listener,
   type OperationContext,
@@ -55,6 +57,22 @@ export function effective({ file, provider }: ProviderFile): string {
   const providers = known(file);
   const names = provider === undefined ? providers.names : [provider];
   return JSON.stringify(Object.fromEntries(names.map((name) => [name, providers.provider(name)])));
+}
+
+/** A pattern in one of the forms that the package takes; where the platform is virtual, as it is seldom written. */
+function inForm(pattern: string): string | RegExp | { regex: string } {
+  const source = /^\/(.+)\/$/s.exec(pattern)?.[1];
+  if (!isVirtual || source === undefined) return pattern;
+  try {
+    return new RegExp(source, 'g');
+  } catch {
+    return { regex: source }; // for the package to refuse
+  }
+}
+
+/** Several policies as one; where the platform is virtual, compositions within a composition. */
+export function composed(policies: readonly Policy[]): Composition {
+  return isVirtual ? compose(compose(...policies.slice(0, 2)), ...policies.slice(2)) : compose(...policies);
 }
 
 /** The name of an option in TypeScript. */
@@ -152,7 +170,7 @@ export class Builder {
 
   #retry(message: RetryMessage | undefined): RetryOptions {
     const options: Options = { random: this.#random };
-    if (message?.retryableErrors !== undefined) options['retryableErrors'] = message.retryableErrors.patterns;
+    if (message?.retryableErrors !== undefined) options['retryableErrors'] = message.retryableErrors.patterns.map(inForm);
     if (message?.isRetryable !== undefined) options['isRetryable'] = matchesError(message.isRetryable);
     return { ...options, ...this.#given('retry', message ?? {}) };
   }
