@@ -95,7 +95,7 @@ class Builder:
         options: dict[str, Any] = {
             "providers": list(message.providers),
             "checks": {each.provider: check(each.rounds) for each in message.checks},
-            "circuits": circuits,
+            **({"circuits": circuits} if circuits else {}),
             **self._given("health", message),
         }
         return sk.ServiceHealthMonitor(**options | self._common), circuits

@@ -148,7 +148,7 @@ export class Builder {
     const options: Options = {
       providers: message.providers,
       checks: Object.fromEntries(checks),
-      circuits: Object.fromEntries(circuits.map((circuit) => [circuit.name, circuit])),
+      ...(circuits.length > 0 && { circuits: Object.fromEntries(circuits.map((circuit) => [circuit.name, circuit])) }),
       ...this.#given('health', message),
       ...this.#common,
     };
