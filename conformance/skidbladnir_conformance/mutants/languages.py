@@ -156,7 +156,7 @@ class TypeScript(Switched):
     name = "typescript"
     variable = "__STRYKER_ACTIVE_MUTANT__"
     command = ("node", "build/mutants/typescript/driver.cjs")
-    ways = ("--system-clock", "--fake-timers")
+    ways = ("--system-clock",)
 
     def sources(self) -> list[str]:
         return self._files("typescript/src", "*.ts", ["testing.ts"])
