@@ -56,9 +56,13 @@ export function readYaml(data: string | Uint8Array): Document {
   if (unprintable !== null) return failed(notYaml(text.slice(0, unprintable.index).split('\n').length, unprintable[0]));
   const counter = new LineCounter();
   const tokens = [...new Parser(counter.addNewLine).parse(text)];
-  const deep = positionOfDeepNesting(tokens);
+  const [only, next, ...more] = tokens.filter(({ type }) => type === 'document');
+  const deep = positionOfDeepNesting(only);
   if (deep !== undefined) return failed(tooDeep(counter.linePos(deep).line));
-  const documents = [...new Composer({ uniqueKeys: false, schema: 'core', logLevel: 'silent' }).compose(tokens)];
+  if (next !== undefined && [next, ...more].some((each) => positionOfDeepNesting(each) !== undefined)) {
+    return failed(secondDocument(counter.linePos(next.offset).line));
+  }
+  const documents = [...new Composer({ uniqueKeys: false, schema: 'core' }).compose(tokens)];
   const [document, second] = documents;
   if (document === undefined) {
     return failed({ code: 'documents', path: '', line: 1, value: 'no document', allowed: 'one document' });
@@ -75,7 +79,7 @@ export function readYaml(data: string | Uint8Array): Document {
   if (second !== undefined) {
     const line = counter.linePos(second.range[0]).line;
     if (second.directives.docStart !== true) return failed(notYaml(line, 'a document without ---'));
-    return failed({ code: 'documents', path: '', line, value: 'a second document', allowed: 'one document' });
+    return failed(secondDocument(line));
   }
   return { value: walker.value, lines: walker.lines, keyLines: walker.keyLines, faults: walker.faults };
 }
@@ -88,16 +92,20 @@ function notYaml(line: number, value: unknown): Fault {
   return { code: 'syntax', path: '', line, value, allowed: 'YAML' };
 }
 
+function secondDocument(line: number): Fault {
+  return { code: 'documents', path: '', line, value: 'a second document', allowed: 'one document' };
+}
+
 function tooDeep(line: number): Fault {
   return { code: 'too_deep', path: '', line, value: `${MAX_DEPTH + 1} levels`, allowed: `at most ${MAX_DEPTH} levels` };
 }
 
-/** Where a nesting begins to be too deep that is so deep that composing it, which recurses, could exhaust the stack. */
-function positionOfDeepNesting(tokens: readonly CST.Token[]): number | undefined {
+/** Where a document's nesting begins to be too deep that is so deep that composing it, which recurses, could exhaust the stack. */
+function positionOfDeepNesting(document: CST.Token | undefined): number | undefined {
+  if (document?.type !== 'document') return undefined;
   let tooDeep: number | undefined;
   const left: { token: CST.Token | null | undefined; depth: number; isKey: boolean }[] = [];
-  for (const token of tokens) if (token.type === 'document') left.push({ token: token.value, depth: 1, isKey: false });
-  left.reverse();
+  left.push({ token: document.value, depth: 1, isKey: false });
   for (let next = left.pop(); next !== undefined; next = left.pop()) {
     const { token, depth, isKey } = next;
     if (!CST.isCollection(token)) continue;
