@@ -56,14 +56,12 @@ export function readYaml(data: string | Uint8Array): Document {
   if (unprintable !== null) return failed(notYaml(text.slice(0, unprintable.index).split('\n').length, unprintable[0]));
   const counter = new LineCounter();
   const tokens = [...new Parser(counter.addNewLine).parse(text)];
-  const [only, next, ...more] = tokens.filter(({ type }) => type === 'document');
-  const deep = positionOfDeepNesting(only);
+  const [first, second] = tokens.filter((token) => token.type === 'document');
+  const deep = first && positionOfDeepNesting(first);
   if (deep !== undefined) return failed(tooDeep(counter.linePos(deep).line));
-  if (next !== undefined && [next, ...more].some((each) => positionOfDeepNesting(each) !== undefined)) {
-    return failed(secondDocument(counter.linePos(next.offset).line));
-  }
-  const documents = [...new Composer({ uniqueKeys: false, schema: 'core' }).compose(tokens)];
-  const [document, second] = documents;
+  // What follows the first document is not composed.
+  const composer = new Composer({ uniqueKeys: false, schema: 'core' });
+  const [document] = composer.compose(second === undefined ? tokens : tokens.slice(0, tokens.indexOf(second)));
   if (document === undefined) {
     return failed({ code: 'documents', path: '', line: 1, value: 'no document', allowed: 'one document' });
   }
@@ -77,9 +75,9 @@ export function readYaml(data: string | Uint8Array): Document {
     return failed(notYaml(line, error.message.split('\n')[0]));
   }
   if (second !== undefined) {
-    const line = counter.linePos(second.range[0]).line;
-    if (second.directives.docStart !== true) return failed(notYaml(line, 'a document without ---'));
-    return failed(secondDocument(line));
+    const { line } = counter.linePos(second.offset);
+    if (!second.start.some(({ type }) => type === 'doc-start')) return failed(notYaml(line, 'a document without ---'));
+    return failed({ code: 'documents', path: '', line, value: 'a second document', allowed: 'one document' });
   }
   return { value: walker.value, lines: walker.lines, keyLines: walker.keyLines, faults: walker.faults };
 }
@@ -92,17 +90,12 @@ function notYaml(line: number, value: unknown): Fault {
   return { code: 'syntax', path: '', line, value, allowed: 'YAML' };
 }
 
-function secondDocument(line: number): Fault {
-  return { code: 'documents', path: '', line, value: 'a second document', allowed: 'one document' };
-}
-
 function tooDeep(line: number): Fault {
   return { code: 'too_deep', path: '', line, value: `${MAX_DEPTH + 1} levels`, allowed: `at most ${MAX_DEPTH} levels` };
 }
 
 /** Where a document's nesting begins to be too deep that is so deep that composing it, which recurses, could exhaust the stack. */
-function positionOfDeepNesting(document: CST.Token | undefined): number | undefined {
-  if (document?.type !== 'document') return undefined;
+function positionOfDeepNesting(document: CST.Document): number | undefined {
   let tooDeep: number | undefined;
   const left: { token: CST.Token | null | undefined; depth: number; isKey: boolean }[] = [];
   left.push({ token: document.value, depth: 1, isKey: false });
