@@ -230,7 +230,10 @@ class _Reports(logging.Handler):
         raise self._failure
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._count += record.exc_info is not None and record.exc_info[1] is self._failure
+        if record.exc_info is not None and record.exc_info[1] is self._failure:
+            self._count += 1
+        elif logging.lastResort is not None:
+            logging.lastResort.handle(record)  # what else is logged is to be seen, as without this handler
 
     def take(self) -> int:
         """How often since this was last asked."""

@@ -17,7 +17,7 @@ from skidbladnir.clock import SYSTEM_CLOCK, CancelSignal, Clock, Waiter, run_wit
 from skidbladnir.errors import CallCancelledError, ConfigurationError
 from skidbladnir.events import Event, Listener, Listeners
 from skidbladnir.facade import ResilienceFacade
-from skidbladnir.options import NS_PER_S, Duration, nanoseconds, number
+from skidbladnir.options import NS_PER_S, Duration, function, nanoseconds, number
 from skidbladnir.timeout import Timeout
 
 Check = Callable[[], bool | Awaitable[bool]]
@@ -376,7 +376,7 @@ class _ThreadRound:
             waiter.set()
 
 
-def _check_names(providers: Sequence[str], checks: Mapping[str, object], circuits: Mapping[str, object]) -> None:
+def _check_names(providers: Sequence[str], checks: Mapping[str, Check], circuits: Mapping[str, object]) -> None:
     """HM-10."""
     if isinstance(providers, str) or not isinstance(providers, Sequence):
         raise ConfigurationError("type", "health.providers", providers, "a list of names")
@@ -397,8 +397,7 @@ def _check_names(providers: Sequence[str], checks: Mapping[str, object], circuit
             if provider not in providers:
                 raise ConfigurationError("unknown_key", f"health.{kind}.{provider}", provider, ", ".join(providers))
     for provider, check in checks.items():
-        if not callable(check):
-            raise ConfigurationError("type", f"health.checks.{provider}", check, "a function")
+        function(f"health.checks.{provider}", check)
     for provider, circuit in circuits.items():
         if not isinstance(circuit, (CircuitBreaker, ResilienceFacade)):
             raise ConfigurationError("type", f"health.circuits.{provider}", circuit, "a circuit breaker or a facade")

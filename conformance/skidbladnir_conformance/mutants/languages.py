@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from subprocess import PIPE
@@ -30,6 +30,8 @@ class Language(ABC):
     """One language: its mutants, and its drivers. Paths are from ``root``, the repository."""
 
     name: ClassVar[str]
+    # The drivers by their labels, with what each is told to do otherwise.
+    ways: ClassVar[Mapping[str, tuple[str, ...]]]
 
     def __init__(self, root: Path = REPOSITORY) -> None:
         self.root = root
@@ -49,6 +51,9 @@ class Language(ABC):
     def tools(self) -> AbstractContextManager[None]:
         """Whatever has to run beside the drivers."""
         return nullcontext()
+
+    def _specs(self, command: tuple[str, ...], environment: tuple[tuple[str, str], ...]) -> list[DriverSpec]:
+        return [DriverSpec(label, (*command, *flags), directory=self.root, environment=environment) for label, flags in self.ways.items()]
 
     def _files(self, folder: str, pattern: str, without: Iterable[str]) -> list[str]:
         found = sorted((self.root / folder).glob(pattern))
@@ -91,6 +96,13 @@ class Python(Language):
     """As a module is loaded, its text is changed. The drivers are forks of a process that has imported all else."""
 
     name = "python"
+    ways: ClassVar = {
+        "python": (),
+        "python-sync": ("--sync",),
+        "python-free-threaded": ("--free-threaded",),
+        "python-wrapped": ("--wrapped",),
+        "python-wrapped-sync": ("--wrapped", "--sync"),
+    }
     nest: Path | None = None
 
     def sources(self) -> list[str]:
@@ -124,13 +136,7 @@ class Python(Language):
             change = {"module": module, "start": mutant.start, "end": mutant.end, "after": mutant.after}
             environment = (("SKIDBLADNIR_MUTANT", json.dumps(change)),)
         command = (sys.executable, "-I", "-S", str(TOOLS / "python/hatch.py"), str(self.nest))
-        return [
-            DriverSpec("python", command, directory=self.root, environment=environment),
-            DriverSpec("python-sync", (*command, "--sync"), directory=self.root, environment=environment),
-            DriverSpec("python-free-threaded", (*command, "--free-threaded"), directory=self.root, environment=environment),
-            DriverSpec("python-wrapped", (*command, "--wrapped"), directory=self.root, environment=environment),
-            DriverSpec("python-wrapped-sync", (*command, "--wrapped", "--sync"), directory=self.root, environment=environment),
-        ]
+        return self._specs(command, environment)
 
 
 class Switched(Language):
@@ -138,16 +144,10 @@ class Switched(Language):
 
     variable: ClassVar[str]
     command: ClassVar[tuple[str, ...]]
-    # What the driver is told to do otherwise, one driver each.
-    ways: ClassVar[tuple[str, ...]] = ()
 
     def drivers(self, mutant: Mutant | None) -> list[DriverSpec]:
         environment = () if mutant is None else ((self.variable, str(mutant.number)),)
-        plain = DriverSpec(self.name, self.command, directory=self.root, environment=environment)
-        others = [
-            DriverSpec(f"{self.name} {way}", (*self.command, way), directory=self.root, environment=environment) for way in self.ways
-        ]
-        return [plain, *others]
+        return self._specs(self.command, environment)
 
 
 class TypeScript(Switched):
@@ -156,7 +156,7 @@ class TypeScript(Switched):
     name = "typescript"
     variable = "__STRYKER_ACTIVE_MUTANT__"
     command = ("node", "build/mutants/typescript/driver.cjs")
-    ways = ("--system-clock",)
+    ways: ClassVar = {"typescript": (), "typescript --system-clock": ("--system-clock",)}
 
     def sources(self) -> list[str]:
         return self._files("typescript/src", "*.ts", ["testing.ts"])
@@ -181,6 +181,7 @@ class Go(Switched):
     name = "go"
     variable = "SKIDBLADNIR_MUTANT"
     command = ("build/mutants/go/driver",)
+    ways: ClassVar = {"go": ()}
 
     def sources(self) -> list[str]:
         return [
